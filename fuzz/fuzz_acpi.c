@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Input: byte 0: bit 0 clear: bytes 1-2 are the RSDP's address, the rest is all of memory as it is.
+ * Bit 0 set: the rest is tables one behind the other (each with a length in its header), for which
+ * the harness
+ * writes RSDP and XSDT and mends FADT's pointer to the DSDT and, with bit 1 set, all checksums.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hv/wire/acpi.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(x)                          \
+	do {                              \
+		if (!(x)) {               \
+			__builtin_trap(); \
+		}                         \
+	} while (0)
+
+#define RSDP 16u
+#define XSDT 64u
+#define TABLES 256u /* first table; leaves room for 19 pointers in the XSDT */
+#define TABLES_MAX 19u
+
+static void put(uint8_t *p, uint64_t value, unsigned int bytes)
+{
+	for (unsigned int i = 0; i < bytes; i++) {
+		p[i] = (uint8_t)(value >> (8 * i));
+	}
+}
+
+static void mend(uint8_t *p, uint64_t len, uint8_t *field)
+{
+	uint8_t sum = 0;
+
+	*field = 0;
+	for (uint64_t i = 0; i < len; i++) {
+		sum = (uint8_t)(sum + p[i]);
+	}
+	*field = (uint8_t)-sum;
+}
+
+static void build(uint8_t *m, uint64_t size, bool sums)
+{
+	uint64_t at = TABLES, dsdt = 0;
+	uint64_t table[TABLES_MAX];
+	unsigned int count = 0;
+
+	while (count < TABLES_MAX && range_within(at, 36, size)) {
+		uint32_t len = le32(m + at + 4);
+
+		if (memcmp(m + at, "DSDT", 4) == 0) {
+			dsdt = at;
+		}
+		table[count++] = at;
+		if (len < 36 || !range_within(at, len, size)) {
+			break;
+		}
+		at += len;
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		uint8_t *p = m + table[i];
+		uint32_t len = le32(p + 4);
+
+		put(m + XSDT + 36 + 8 * i, table[i], 8);
+		if (len < 36 || !range_within(table[i], len, size)) {
+			continue;
+		}
+		if (memcmp(p, "FACP", 4) == 0 && len >= 148) {
+			put(p + 140, dsdt, 8);
+		}
+		if (sums) {
+			mend(p, len, p + 9);
+		}
+	}
+	memcpy(m + XSDT, "XSDT", 4);
+	put(m + XSDT + 4, 36 + 8 * count, 4);
+	mend(m + XSDT, 36 + 8 * count, m + XSDT + 9);
+	memcpy(m + RSDP, "RSD PTR ", 8);
+	m[RSDP + 15] = 2;
+	put(m + RSDP + 20, 36, 4);
+	put(m + RSDP + 24, XSDT, 8);
+	mend(m + RSDP, 20, m + RSDP + 8);
+	mend(m + RSDP, 36, m + RSDP + 32);
+}
+
+static void check(const struct acpi_info *a)
+{
+	bool enabled = false;
+
+	CHECK(a->cpu_count >= 1 && a->ioapic_count <= ACPI_IOAPIC_MAX);
+	CHECK(a->ecam_count <= ACPI_ECAM_MAX && a->iommu_count <= ACPI_IOMMU_MAX);
+	for (uint32_t i = 0; i < a->cpu_count && i < ACPI_CPU_MAX; i++) {
+		enabled = enabled || a->cpu[i].enabled;
+		for (uint32_t k = 0; k < i; k++) {
+			CHECK(a->cpu[k].apic_id != a->cpu[i].apic_id);
+		}
+	}
+	CHECK(enabled);
+	CHECK((a->pm1a_cnt | a->pm1b_cnt) == 0 || a->pm1_cnt_len >= 2);
+	CHECK(a->pm1a_cnt + a->pm1_cnt_len <= 0x10000 && a->pm1b_cnt + a->pm1_cnt_len <= 0x10000);
+	CHECK(a->pm1a_evt + a->pm1_evt_len <= 0x10000 && a->pm1b_evt + a->pm1_evt_len <= 0x10000);
+	CHECK(a->pm_timer <= 0xfffc);
+	CHECK(a->reset_is_io == (a->reset_port != 0));
+	CHECK(a->s5_typ_a <= 7 && a->s5_typ_b <= 7);
+	for (uint32_t i = 0; i < a->ecam_count; i++) {
+		CHECK(a->ecam[i].base != 0 && a->ecam[i].base % (1u << 20) == 0);
+		CHECK(a->ecam[i].bus_start <= a->ecam[i].bus_end);
+		CHECK(a->ecam[i].base <= UINT64_MAX - ((a->ecam[i].bus_end + 1ull) << 20));
+	}
+	CHECK(a->iommu_count == 0 || a->ivrs_addr != 0);
+	for (uint32_t i = 0; i < a->iommu_count; i++) {
+		CHECK(a->iommu[i].base != 0 && a->iommu[i].base % 0x4000 == 0);
+		for (uint32_t k = 0; k < i; k++) {
+			CHECK(a->iommu[k].device_id != a->iommu[i].device_id ||
+			      a->iommu[k].segment != a->iommu[i].segment);
+		}
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct acpi_info info;
+	struct wire_fault why = { NULL, NULL, NULL, 0 };
+	uint64_t rsdp = RSDP;
+	struct view v;
+	uint8_t *memory;
+
+	if (size < 3) {
+		return 0;
+	}
+	if ((data[0] & 1) == 0) {
+		rsdp = le16(data + 1);
+		v.size = size - 3;
+		memory = malloc(v.size);
+		if (memory == NULL) {
+			return 0;
+		}
+		memcpy(memory, data + 3, v.size);
+	} else {
+		v.size = TABLES + size - 1;
+		memory = calloc(1, v.size);
+		if (memory == NULL) {
+			return 0;
+		}
+		memcpy(memory + TABLES, data + 1, size - 1);
+		build(memory, v.size, (data[0] & 2) != 0);
+	}
+	v.base = memory;
+	memset(&info, 0xa5, sizeof(info));
+	if (acpi_parse(&v, rsdp, &info, &why)) {
+		CHECK(why.what == NULL || (why.field != NULL && why.remedy != NULL));
+		check(&info);
+	} else {
+		CHECK(why.what != NULL && why.field != NULL && why.remedy != NULL);
+	}
+	free(memory);
+	return 0;
+}

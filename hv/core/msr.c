@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* MSRs of the root: deny by default, msr_list.def says what else and why. */
+#include "hv/core/msr.h"
+
+#include "hv/abi/regs_x86.h"
+#include "hv/core/arch.h"
+#include "hv/core/log.h"
+#include "hv/core/vp.h"
+
+enum policy { POLICY_NONE, POLICY_PASS, POLICY_READ, POLICY_COMMAND, POLICY_EMULATE };
+
+struct row {
+	uint32_t first, last;
+	enum policy policy;
+};
+
+static const struct row rows[] = {
+#define MSR(first, last, policy, reason) { first, last, POLICY_##policy },
+#include "hv/core/msr_list.def"
+#undef MSR
+};
+
+static enum policy policy_of(uint32_t msr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (msr >= rows[i].first && msr <= rows[i].last) {
+			return rows[i].policy;
+		}
+	}
+	return POLICY_NONE;
+}
+
+static bool has_spec_ctrl(void)
+{
+	uint32_t r[4];
+
+	arch_cpuid(0x80000000, 0, r);
+	if (r[0] < 0x80000008) {
+		return false;
+	}
+	arch_cpuid(0x80000008, 0, r);
+	return (r[1] & (1u << 14 | 1u << 15 | 1u << 24)) != 0; /* IBRS, STIBP, SSBD */
+}
+
+void msr_setup(struct vp *vp)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (uint32_t m = rows[i].first; m <= rows[i].last; m++) {
+			switch (rows[i].policy) {
+			case POLICY_PASS:
+				arch_msr_allow(vp, m, true, true);
+				break;
+			case POLICY_READ:
+				arch_msr_allow(vp, m, true, false);
+				break;
+			case POLICY_COMMAND:
+				arch_msr_allow(vp, m, false, true);
+				break;
+			default:
+				break;
+			}
+		}
+	}
+	arch_msr_allow(vp, MSR_TSC, true, false);
+}
+
+static bool deny(struct vp *vp, uint32_t msr, bool write, uint64_t value)
+{
+	partition_count(&vp->partition->denied_msr);
+	if (write) {
+		log_guest(vp, "WRMSR %x <- %lx refused: #GP", msr, value);
+	} else {
+		log_guest(vp, "RDMSR %x refused: #GP", msr);
+	}
+	return false;
+}
+
+bool msr_guest_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	if (msr >= MSR_X2APIC && msr <= MSR_X2APIC_LAST) {
+		return vlapic_msr_read(vp, msr, value);
+	}
+	if (msr >= 0x40000000 && msr <= 0x400001ff) {
+		return synthetic_read(vp, msr, value) || deny(vp, msr, false, 0);
+	}
+	switch (msr) {
+	case MSR_APIC_BASE:
+		*value = vp->apic.base;
+		return true;
+	case MSR_TSC_DEADLINE:
+		*value = vp->apic.tsc_deadline;
+		return true;
+	case MSR_EFER:
+		*value = arch_vp_efer(vp);
+		return true;
+	case MSR_DEBUGCTL:
+		*value = 0;
+		return true;
+	case MSR_SPEC_CTRL:
+		if (has_spec_ctrl()) {
+			*value = vp->spec_ctrl;
+			return true;
+		}
+		break;
+	default:
+		break;
+	}
+	return deny(vp, msr, false, 0);
+}
+
+/* SVME never changes; the other bits as the CPU defines them (APM volume 2, 3.1.7). */
+static bool efer_write(struct vp *vp, uint64_t value)
+{
+	const uint64_t known = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_LMSLE | EFER_FFXSR | EFER_TCE;
+	uint64_t old = arch_vp_efer(vp);
+
+	if ((value & ~known) != 0) {
+		return deny(vp, MSR_EFER, true, value);
+	}
+	if ((arch_vp_cr0(vp) & CR0_PG) != 0 && ((value ^ old) & EFER_LME) != 0) {
+		return false;
+	}
+	arch_vp_set_efer(vp, (value & ~(uint64_t)EFER_LMA) | (old & EFER_LMA));
+	return true;
+}
+
+/* A write to a register that the root may only read. */
+static bool drop(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	partition_count(&vp->partition->denied_msr);
+	log_guest(vp, "WRMSR %x <- %lx dropped: read-only for the root", msr, value);
+	return true;
+}
+
+bool msr_guest_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	if (msr >= MSR_X2APIC && msr <= MSR_X2APIC_LAST) {
+		return vlapic_msr_write(vp, msr, value);
+	}
+	if (msr >= 0x40000000 && msr <= 0x400001ff) {
+		return synthetic_write(vp, msr, value) || deny(vp, msr, true, value);
+	}
+	switch (msr) {
+	case MSR_TSC:
+		return drop(vp, msr, value);
+	case MSR_APIC_BASE:
+		return vlapic_base_write(vp, value) || deny(vp, msr, true, value);
+	case MSR_TSC_DEADLINE:
+		vlapic_deadline_write(vp, value);
+		return true;
+	case MSR_EFER:
+		return efer_write(vp, value);
+	case MSR_DEBUGCTL:
+		return value == 0 || deny(vp, msr, true, value);
+	case MSR_SPEC_CTRL:
+		if (has_spec_ctrl() && (value & ~7ull) == 0) {
+			vp->spec_ctrl = value;
+			arch_msr_write(MSR_SPEC_CTRL, value);
+			return true;
+		}
+		return deny(vp, msr, true, value);
+	default:
+		break;
+	}
+	return policy_of(msr) == POLICY_READ ? drop(vp, msr, value) : deny(vp, msr, true, value);
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HV_CORE_VERSION_H
+#define HV_CORE_VERSION_H
+
+#define REDOUBT_VERSION "0.1.0"
+#define REDOUBT_BUILD "clang " __clang_version__
+
+#endif

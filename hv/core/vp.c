@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/core/vp.h"
+
+#include "hv/abi/regs_x86.h"
+#include "hv/core/arch.h"
+#include "hv/core/cpu.h"
+#include "hv/core/gpa.h"
+#include "hv/core/heap.h"
+#include "hv/core/log.h"
+#include "hv/wire/insn.h"
+
+#define VECTOR_UD 6
+#define VECTOR_GP 13
+
+_Static_assert(sizeof(struct vp) <= PAGE_SIZE, "one page");
+
+/* Fails: NULL without memory. The VP waits for SIPI. */
+struct vp *vp_create(struct partition *p, uint32_t index, uint32_t cpu, uint32_t apic_id)
+{
+	struct vp *vp = heap_alloc(1);
+
+	if (vp == NULL) {
+		return NULL;
+	}
+	vp->partition = p;
+	vp->index = index;
+	vp->cpu = cpu;
+	vp->state = VP_WAIT_SIPI;
+	vp->irq_offered = -1;
+	vp->apic.id = apic_id;
+	vp->apic.base = APIC_BASE_ADDR | APIC_BASE_EN | APIC_BASE_EXTD | (index == 0 ? APIC_BASE_BSP : 0);
+	if (!arch_vp_init(vp)) {
+		heap_free(vp, 1);
+		return NULL;
+	}
+	vlapic_reset(vp);
+	p->vp[index] = vp;
+	p->vp_count++;
+	return vp;
+}
+
+void vp_wake(struct vp *vp)
+{
+	struct cpu *c = &cpu_table[vp->cpu];
+
+	if (c == arch_this_cpu()) {
+		return; /* its loop looks before it enters the guest or idles */
+	}
+	if (__atomic_load_n(&c->in_guest, __ATOMIC_SEQ_CST) != 0 || __atomic_load_n(&c->idle, __ATOMIC_SEQ_CST) != 0) {
+		arch_kick(vp->cpu);
+	}
+}
+
+void vp_event(struct vp *vp, uint32_t bits)
+{
+	__atomic_fetch_or(&vp->events, bits, __ATOMIC_SEQ_CST);
+	vp_wake(vp);
+}
+
+static void take_events(struct vp *vp)
+{
+	uint32_t events = __atomic_exchange_n(&vp->events, 0, __ATOMIC_SEQ_CST);
+
+	if ((events & VP_EVENT_INIT) != 0 && vp->state != VP_DEAD) {
+		vp->nmi_pending = false;
+		vp->nmi_blocked = false;
+		vp->nmi_iret = false;
+		arch_vp_offer_irq(vp, -1);
+		vp->irq_offered = -1;
+		arch_vp_reset_init(vp);
+		vlapic_reset(vp);
+		vp->state = VP_WAIT_SIPI;
+	}
+	if ((events & VP_EVENT_SIPI) != 0 && vp->state == VP_WAIT_SIPI) {
+		arch_vp_start_sipi(vp, (uint8_t)__atomic_load_n(&vp->sipi_vector, __ATOMIC_SEQ_CST));
+		vp->state = VP_RUNNABLE;
+	}
+	if ((events & VP_EVENT_NMI) != 0) {
+		vp->nmi_pending = true;
+	}
+	if ((events & VP_EVENT_FLUSH) != 0) {
+		arch_vp_flush_tlb(vp);
+	}
+}
+
+bool vp_prepare(struct vp *vp)
+{
+	if (__atomic_load_n(&vp->events, __ATOMIC_SEQ_CST) != 0) {
+		take_events(vp);
+	}
+	if (vp->state == VP_HALTED) {
+		bool irq = arch_vp_interruptible(vp) && vlapic_would_interrupt(vp);
+
+		if (!irq && !(vp->nmi_pending && !vp->nmi_blocked)) {
+			return false;
+		}
+		vp->state = VP_RUNNABLE;
+	}
+	if (vp->state != VP_RUNNABLE) {
+		return false;
+	}
+	if (vp->nmi_iret && vp->rip != vp->nmi_iret_rip) { /* the IRET has been executed */
+		vp->nmi_iret = false;
+		vp->nmi_blocked = false;
+	}
+	if (vp->nmi_pending && !vp->nmi_blocked) {
+		vp->nmi_pending = false;
+		vp->nmi_blocked = true;
+		arch_vp_inject_nmi(vp);
+		arch_vp_watch_iret(vp, true);
+	}
+	return true;
+}
+
+void vp_inject_gp(struct vp *vp)
+{
+	arch_vp_inject_exception(vp, VECTOR_GP, true, 0);
+}
+
+void vp_inject_ud(struct vp *vp)
+{
+	arch_vp_inject_exception(vp, VECTOR_UD, false, 0);
+}
+
+static bool op_matches(enum exit_kind kind, enum insn_op op)
+{
+	switch (kind) {
+	case EXIT_CPUID:
+		return op == INSN_CPUID;
+	case EXIT_MSR_READ:
+		return op == INSN_RDMSR;
+	case EXIT_MSR_WRITE:
+		return op == INSN_WRMSR;
+	case EXIT_HYPERCALL:
+		return op == INSN_VMMCALL || op == INSN_VMCALL;
+	case EXIT_HLT:
+		return op == INSN_HLT;
+	case EXIT_INVD:
+		return op == INSN_INVD;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Without NRIP save the length comes from the guest's bytes. Decoding walks the guest's page tables, so the answer is kept
+ * by (RIP, CR3, kind): code that rewrites itself there with other prefixes only misleads its own partition.
+ */
+unsigned vp_insn_length(struct vp *vp, const struct exit_info *e)
+{
+	uint8_t bytes[INSN_MAX];
+	uint64_t cr3, linear;
+	struct insn insn;
+	unsigned slot;
+	size_t n;
+
+	if (e->length != 0) {
+		return e->length;
+	}
+	cr3 = arch_vp_cr3(vp);
+	slot = (unsigned)(vp->rip ^ (vp->rip >> 4)) % VP_INSN_CACHE;
+	if (vp->insn_cache[slot].rip == vp->rip && vp->insn_cache[slot].cr3 == cr3 &&
+	    vp->insn_cache[slot].kind == (uint8_t)e->kind && vp->insn_cache[slot].length != 0) {
+		return vp->insn_cache[slot].length;
+	}
+	linear = vp->rip;
+	if (arch_vp_mode(vp) != 64) {
+		linear = (arch_vp_segment_base(vp, 1) + vp->rip) & 0xffffffff;
+	}
+	n = gva_fetch(vp, (gva_t){ linear }, bytes, sizeof(bytes));
+	if (!insn_decode(bytes, n, arch_vp_mode(vp), &insn) || !op_matches(e->kind, insn.op)) {
+		return 0;
+	}
+	vp->insn_cache[slot].rip = vp->rip;
+	vp->insn_cache[slot].cr3 = cr3;
+	vp->insn_cache[slot].kind = (uint8_t)e->kind;
+	vp->insn_cache[slot].length = insn.length;
+	return insn.length;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HV_CORE_VP_H
+#define HV_CORE_VP_H
+/* Virtual processors. Fields marked [owner] belong to the CPU that runs the VP. */
+#include "hv/core/partition.h"
+#include "hv/core/vlapic.h"
+
+enum vp_state { VP_WAIT_SIPI, VP_RUNNABLE, VP_HALTED, VP_DEAD };
+
+enum vp_reg { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R15 = 15, REG_COUNT };
+
+/* Bits of struct vp.events; any CPU. */
+#define VP_EVENT_INIT (1u << 0)
+#define VP_EVENT_SIPI (1u << 1)
+#define VP_EVENT_NMI (1u << 2)
+#define VP_EVENT_FLUSH (1u << 3)
+
+#define VP_INSN_CACHE 16
+
+struct vp {
+	uint64_t regs[REG_COUNT]; /* first: the entry code knows the layout; [owner] */
+	uint64_t rip, rflags;	  /* [owner] */
+	struct arch_vp *arch;
+	struct partition *partition;
+	uint32_t index;
+	uint32_t cpu; /* the CPU it is pinned to */
+	enum vp_state state;	 /* [owner]; others look at it as a hint */
+	uint32_t events;	 /* atomic */
+	uint32_t sipi_vector;	 /* atomic, valid with VP_EVENT_SIPI */
+	int irq_offered;	 /* [owner] the vector the CPU holds, -1 none */
+	bool nmi_pending, nmi_blocked; /* [owner] */
+	bool nmi_iret;		 /* [owner] the handler's IRET at nmi_iret_rip was seen; NMIs open once it is past */
+	uint64_t nmi_iret_rip;
+	struct vlapic apic;
+	/* synthetic registers (TLFS 12, 11) */
+	uint64_t vp_assist;
+	uint64_t spec_ctrl;
+	/* Lengths of exiting instructions, on CPUs that do not save the next RIP. */
+	struct {
+		uint64_t rip, cr3;
+		uint8_t kind, length;
+	} insn_cache[VP_INSN_CACHE];
+};
+
+struct vp *vp_create(struct partition *p, uint32_t index, uint32_t cpu, uint32_t apic_id) MUST_CHECK;
+/* Any CPU: sets events and makes the VP notice. */
+void vp_event(struct vp *vp, uint32_t bits);
+void vp_wake(struct vp *vp);
+/* [owner] Takes INIT, SIPI, NMI and flush events; true where the VP may enter the guest. */
+bool vp_prepare(struct vp *vp);
+void vp_inject_gp(struct vp *vp);
+void vp_inject_ud(struct vp *vp);
+/* Length of the instruction that exited: the CPU's word, else decoded; 0 where it cannot be found. */
+unsigned vp_insn_length(struct vp *vp, const struct exit_info *e);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * Interrupts of a kind that only processors should send, from devices: INIT, SMI and NMI by an entry of the IO-APIC, by
+ * a message of the device, and by a DMA write to the address of messages. The target is the captive CPU of startup.c:
+ * a counter that stands still is a CPU that was stopped.
+ */
+#include <linux/delay.h>
+#include <linux/io.h>
+#include <linux/pci.h>
+#include <linux/string.h>
+
+#include "attack.h"
+
+#define IOAPIC_BASE 0xfec00000
+
+static u32 ioapic_read(u8 __iomem *ioapic, u8 reg)
+{
+	writel(reg, ioapic);
+	return readl(ioapic + 0x10);
+}
+
+static void ioapic_write(u8 __iomem *ioapic, u8 reg, u32 value)
+{
+	writel(reg, ioapic);
+	writel(value, ioapic + 0x10);
+}
+
+/* Let the pin of edu's interrupt line carry `mode`. Answers what the entry read back. */
+static u32 fire_ioapic(const struct edu *edu, u32 apic_id, u32 mode)
+{
+	u8 __iomem *ioapic = ioremap(IOAPIC_BASE, PAGE_SIZE);
+	u8 entry = 0x10 + 2 * (u8)edu->pci->irq;
+	u32 low, high, seen;
+
+	if (!ioapic)
+		return 0;
+	low = ioapic_read(ioapic, entry);
+	high = ioapic_read(ioapic, entry + 1);
+	ioapic_write(ioapic, entry + 1, apic_id << 24);
+	ioapic_write(ioapic, entry, mode); /* edge, physical, not masked */
+	seen = ioapic_read(ioapic, entry);
+	edu_interrupt(edu, true);
+	msleep(20);
+	edu_interrupt(edu, false);
+	ioapic_write(ioapic, entry, low | 1 << 16);
+	ioapic_write(ioapic, entry + 1, high);
+	iounmap(ioapic);
+	return seen;
+}
+
+/* As a driver sets up MSI, but with another delivery mode in the data. */
+static void fire_msi(const struct edu *edu, u32 apic_id, u32 mode)
+{
+	int cap = pci_find_capability(edu->pci, PCI_CAP_ID_MSI);
+	u16 control;
+
+	if (!cap)
+		return;
+	pci_read_config_word(edu->pci, cap + PCI_MSI_FLAGS, &control);
+	pci_write_config_dword(edu->pci, cap + PCI_MSI_ADDRESS_LO, 0xfee00000 | apic_id << 12);
+	if (control & PCI_MSI_FLAGS_64BIT) {
+		pci_write_config_dword(edu->pci, cap + PCI_MSI_ADDRESS_HI, 0);
+		pci_write_config_word(edu->pci, cap + PCI_MSI_DATA_64, mode | ICR_ASSERT);
+	} else {
+		pci_write_config_word(edu->pci, cap + PCI_MSI_DATA_32, mode | ICR_ASSERT);
+	}
+	pci_write_config_word(edu->pci, cap + PCI_MSI_FLAGS, control | PCI_MSI_FLAGS_ENABLE);
+	edu_interrupt(edu, true);
+	msleep(20);
+	edu_interrupt(edu, false);
+	pci_write_config_word(edu->pci, cap + PCI_MSI_FLAGS, control);
+}
+
+/* No capability is needed to write to 0xfee00000: DMA does. */
+static void fire_dma(const struct edu *edu, u32 apic_id, u32 mode)
+{
+	u32 *page = (void *)get_zeroed_page(GFP_KERNEL);
+
+	if (!page)
+		return;
+	*page = mode | ICR_ASSERT;
+	edu_dma(edu, virt_to_phys(page), 4, true);
+	edu_dma(edu, 0xfee00000 | apic_id << 12, 4, false);
+	free_page((unsigned long)page);
+}
+
+enum { BY_IOAPIC = 0x10000, BY_MSI = 0x20000, BY_DMA = 0x40000, MODE = 0xffff };
+
+static struct outcome fire(const struct edu *edu, u32 how)
+{
+	struct captive captive;
+	struct outcome result = captive_take(&captive);
+	u32 seen = 0, nmis;
+	char what[48];
+
+	if (result.verdict != BLOCKED || strcmp(result.how, "captive") != 0)
+		return result;
+	if (how & BY_IOAPIC)
+		seen = fire_ioapic(edu, captive.apic_id, how & MODE);
+	else if (how & BY_MSI)
+		fire_msi(edu, captive.apic_id, how & MODE);
+	else
+		fire_dma(edu, captive.apic_id, how & MODE);
+	nmis = captive_nmi_count(&captive);
+	if (how & BY_IOAPIC)
+		snprintf(what, sizeof(what), "the interrupt (entry %#x)", seen);
+	else
+		strscpy(what, "the interrupt", sizeof(what));
+	result = captive_judge(&captive, what);
+	if ((how & MODE) == MODE_NMI && nmis && !below_hypervisor())
+		return outcome(SUCCEEDED, "CPU 1 took %u NMIs", nmis);
+	if (nmis && result.verdict == BLOCKED)
+		return outcome(BLOCKED, "CPU 1 took %u virtual NMIs and ran on", nmis);
+	return result;
+}
+
+static struct outcome device_interrupt(const struct attack *attack)
+{
+	struct outcome result;
+	struct edu edu;
+	void *smm;
+	u32 smis;
+
+	if (!edu_open(&edu))
+		return outcome(SKIPPED, "no edu device: -device edu,dma_mask=0xffffffffffffffff");
+	smm = smm_plant();
+	if (!smm) {
+		edu_close(&edu);
+		return outcome(ERROR, "no memory at 0x38000");
+	}
+	if ((attack->argument & BY_IOAPIC) && edu.pci->irq >= 24)
+		result = outcome(SKIPPED, "edu's interrupt %u is not a pin of the first IO-APIC",
+				 edu.pci->irq);
+	else
+		result = fire(&edu, attack->argument);
+	edu_close(&edu);
+	smis = smm_unplant(smm);
+	return smis ? outcome(SUCCEEDED, "our code ran %u times in SMM", smis) : result;
+}
+
+const struct attack ipi_attacks[] = {
+	{ "ioapic-init", "physical CPUs stopped by a device", device_interrupt, BY_IOAPIC | MODE_INIT },
+	{ "ioapic-smi", "code in SMM, below the hypervisor", device_interrupt, BY_IOAPIC | MODE_SMI },
+	{ "ioapic-nmi", "an NMI inside the hypervisor", device_interrupt, BY_IOAPIC | MODE_NMI },
+	{ "msi-init", "physical CPUs stopped by a device", device_interrupt, BY_MSI | MODE_INIT },
+	{ "msi-smi", "code in SMM, below the hypervisor", device_interrupt, BY_MSI | MODE_SMI },
+	{ "msi-nmi", "an NMI inside the hypervisor", device_interrupt, BY_MSI | MODE_NMI },
+	{ "dma-init", "physical CPUs stopped by a device", device_interrupt, BY_DMA | MODE_INIT },
+	{ "dma-smi", "code in SMM, below the hypervisor", device_interrupt, BY_DMA | MODE_SMI },
+	{ "dma-nmi", "an NMI inside the hypervisor", device_interrupt, BY_DMA | MODE_NMI },
+	{}
+};

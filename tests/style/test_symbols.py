@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Parsers call nothing but themselves and hold no state; the core calls itself, the parsers and arch_*.
+
+usage: test_symbols.py PRODUCT_BUILD_FOLDER
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tree import report
+
+# The four that a compiler may call by itself, and the stack protector's.
+BASE = {"memcpy", "memmove", "memset", "memcmp", "__stack_chk_fail"}
+CONTRACT = re.compile(r"arch_\w+$|hv_\w+_(start|end)$")  # hv/core/arch.h; symbols of the linker script
+
+
+def symbols(objects):
+    """[(kind, name, object)] as nm says; kind U is undefined, b d B D are variables."""
+    run = subprocess.run(["llvm-nm-16", "-A", *map(str, objects)], capture_output=True, text=True, check=True)
+    for line in run.stdout.splitlines():
+        found = re.match(r"(\S+):\s*[0-9a-f]*\s+([A-Za-z])\s+(\S+)$", line)
+        if found:
+            yield found.group(2), found.group(3), Path(found.group(1)).name
+
+
+build = Path(sys.argv[1] if len(sys.argv) > 1 else "build/hv") / "CMakeFiles"
+wire = sorted(build.glob("wire_*_hv.dir/**/*.o")) + sorted(build.glob("wire_*_program.dir/**/*.o"))
+core = sorted(build.glob("hv_objects.dir/hv/core/*.o"))
+findings = []
+if not wire or not core:
+    report(0, "objects of the product (run: tools/dev build)", [])
+found = list(symbols(wire))
+own = {name for kind, name, _ in found if kind.upper() in "TRDBV"}
+for kind, name, where in found:
+    if kind == "U" and name not in own | BASE:
+        findings.append(f"{where}: a parser calls {name}")
+    if kind in "bBdD":
+        findings.append(f"{where}: a parser has a variable, {name}")
+found = list(symbols(core))
+own |= {name for kind, name, _ in found if kind.upper() in "TRDBV"}
+for kind, name, where in found:
+    if kind == "U" and name not in own | BASE and not CONTRACT.match(name):
+        findings.append(f"{where}: the core uses {name}, which is neither the core's nor a parser's nor arch_*")
+report(len(wire) + len(core), "objects", findings)

@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: MIT
+"""One emulated machine: QEMU's TCG with AMD SVM, booted in one of four ways.
+
+boot = "bare"       -kernel bzImage, no hypervisor
+       "mb1"        -kernel redoubt.elf, root kernel and initrd as multiboot1 modules
+       "grub-bios"  GRUB from a CD image under SeaBIOS, multiboot2
+       "grub-uefi"  GRUB from a CD image under OVMF, multiboot2
+With hv=None the two GRUB ways load plain Linux, to prove the harness itself.
+"""
+
+import atexit
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+QEMU = os.environ.get("QEMU", "qemu-system-x86_64")
+CPU_TCG = "EPYC,+svm,+npt,-smap,-monitor,-xsave,-xsaveopt,-xsavec,-xgetbv1,-avx,-avx2,-f16c,-fma"
+CPU_KVM = "host,+svm"
+BOOTS = ("bare", "mb1", "grub-bios", "grub-uefi")
+MACHINES = ("pc", "q35")
+OVMF = [("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+        ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd")]
+ICOUNT = "shift=1,align=off,sleep=off"
+TAIL = 40
+
+_ANSI = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>c78M]|[\x00\x07]")
+
+
+class MachineError(Exception):
+    """The machine did not do what was expected; the text holds the last serial lines."""
+
+
+class SetupError(Exception):
+    """The machine cannot be started at all (a missing file or program)."""
+
+
+@dataclass
+class Spec:
+    kernel: Path = None
+    initrd: Path = None
+    cmdline: str = "console=ttyS0 panic=-1"
+    boot: str = "bare"
+    hv: Path = None
+    hv_options: str = ""
+    config: bytes = b""
+    omit: frozenset = frozenset()       # roles left out: kernel, initrd, config
+    machine: str = "q35"
+    cpus: int = 2
+    mem: int = 2048
+    accel: str = "tcg"
+    cpu: str = None
+    disks: tuple = ()                   # ("ahci"|"virtio", MiB or path)
+    nics: tuple = ()                    # "e1000" | "virtio"
+    edu: bool = False
+    iommu: bool = False
+    icount: str = None
+    debugcon: bool = False
+    no_reboot: bool = True
+    extra: tuple = field(default_factory=tuple)
+
+
+def _die_with_parent():
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    except (OSError, AttributeError):
+        pass
+
+
+_live = set()
+
+
+def _kill_all():
+    for m in list(_live):
+        m.close()
+
+
+atexit.register(_kill_all)
+
+
+def stop_on_signals():
+    """SIGTERM and SIGHUP end the program the ordinary way, so QEMU is killed too."""
+    for s in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(s, lambda n, _f: sys.exit(128 + n))
+
+
+class Machine:
+    def __init__(self, spec, log=None, echo=None):
+        """log: file for the time-stamped serial log; echo: called as echo(seconds, line)."""
+        self.spec = spec
+        self.log_path = Path(log) if log else None
+        self.echo = echo
+        self.lines = []                 # (seconds, text)
+        self.next = 0                   # first line expect() has not consumed
+        self.events = []                # QMP events, in order
+        self.raw = None                 # called with every piece of serial output, as it came
+        self.proc = None
+        self.rundir = None
+        self._tail = b""
+        self._cond = threading.Condition()
+        self._eof = False
+        self._qmp = None
+        self._qmp_replies = []
+
+    # --- command line ---------------------------------------------------
+
+    def _args(self):
+        s = self.spec
+        if s.boot not in BOOTS:
+            raise SetupError(f"no boot way '{s.boot}' (there are: {', '.join(BOOTS)})")
+        if s.machine not in MACHINES:
+            raise SetupError(f"no machine '{s.machine}' (there are: {', '.join(MACHINES)})")
+        if s.boot == "mb1" and s.hv is None:
+            raise SetupError("boot way mb1 needs the hypervisor's ELF file")
+        a = [QEMU, "-nodefaults", "-no-user-config", "-display", "none",
+             "-machine", s.machine, "-m", str(s.mem), "-smp", str(s.cpus),
+             "-accel", s.accel, "-cpu", s.cpu or (CPU_KVM if s.accel == "kvm" else CPU_TCG)]
+        if s.iommu:
+            if s.machine != "q35":
+                raise SetupError("amd-iommu exists on q35 only")
+            a += ["-device", "amd-iommu"]   # before every device that it is to serve
+        if s.icount:
+            a += ["-icount", s.icount]
+        if s.no_reboot:
+            a += ["-no-reboot"]
+        a += ["-chardev", "stdio,id=ser0,signal=off", "-serial", "chardev:ser0"]
+        if s.debugcon:
+            a += ["-chardev", "file,id=dbg,path=debugcon.log",
+                  "-device", "isa-debugcon,iobase=0xe9,chardev=dbg"]
+        a += self._boot_args() + self._device_args() + list(s.extra)
+        return a
+
+    def _boot_args(self):
+        s = self.spec
+        if s.boot == "bare":
+            self._place("kernel.img", s.kernel)
+            self._place("initrd.img", s.initrd)
+            return ["-kernel", "kernel.img", "-initrd", "initrd.img", "-append", s.cmdline]
+        if s.boot == "mb1":
+            # file name, a space, then the module's string; "," is written ",,"
+            self._place("redoubt.elf", s.hv)
+            mods = []
+            if "kernel" not in s.omit:
+                self._place("kernel.img", s.kernel)
+                mods.append("./kernel.img kernel " + s.cmdline.replace(",", ",,"))
+            if "initrd" not in s.omit:
+                self._place("initrd.img", s.initrd)
+                mods.append("./initrd.img initrd")
+            if "config" not in s.omit:
+                (self.rundir / "redoubt.conf").write_bytes(s.config or b"\n")
+                mods.append("./redoubt.conf config")
+            a = ["-kernel", "./redoubt.elf", "-append", s.hv_options]
+            return a + (["-initrd", ",".join(mods)] if mods else [])
+        from grubimage import make_iso
+        make_iso(self.rundir / "boot.iso", s)
+        bus = "ide.1" if s.machine == "pc" else "ide.2"
+        a = ["-drive", "file=boot.iso,if=none,id=cd,format=raw,readonly=on,media=cdrom",
+             "-device", f"ide-cd,drive=cd,bus={bus},bootindex=0"]
+        if s.boot == "grub-uefi":
+            for code, store in OVMF:
+                if os.path.exists(code) and os.path.exists(store):
+                    break
+            else:
+                raise SetupError("no OVMF firmware: apt-get install ovmf")
+            shutil.copyfile(store, self.rundir / "vars.fd")
+            a += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+                  "-drive", "if=pflash,unit=1,format=raw,file=vars.fd"]
+        return a
+
+    def _device_args(self):
+        s, a = self.spec, []
+        if s.machine == "pc" and any(kind == "ahci" for kind, _ in s.disks):
+            a += ["-device", "ahci,id=ahci"]
+        ports = 0
+        for i, (kind, what) in enumerate(s.disks):
+            if isinstance(what, int):
+                path = self.rundir / f"disk{i}.img"
+                with open(path, "wb") as f:
+                    f.truncate(what << 20)
+                what = path.name
+            else:
+                self._place(f"disk{i}.img", what)
+                what = f"disk{i}.img"
+            a += ["-drive", f"file={what},if=none,id=d{i},format=raw,cache=writeback"]
+            if kind == "ahci":
+                bus = f"ahci.{ports}" if s.machine == "pc" else f"ide.{ports}"
+                a += ["-device", f"ide-hd,drive=d{i},bus={bus}"]
+                ports += 1
+            elif kind == "virtio":
+                bus = ""
+                if s.machine == "q35":      # behind a PCIe port: a PCIe capability, ECAM registers
+                    a += ["-device", f"pcie-root-port,id=rp{i},chassis={i + 1}"]
+                    bus = f",bus=rp{i}"
+                a += ["-device", f"virtio-blk-pci,drive=d{i}{bus}"]
+            else:
+                raise SetupError(f"no disk kind '{kind}'")
+        model = {"e1000": "e1000", "virtio": "virtio-net-pci"}
+        for i, kind in enumerate(s.nics):
+            a += ["-netdev", f"user,id=n{i}",
+                  "-device", f"{model[kind]},netdev=n{i},mac=52:54:00:12:34:{0x50 + i:02x},romfile="]
+        if s.edu:
+            a += ["-device", "edu"]
+        return a
+
+    def _place(self, name, path):
+        """Links an input under a plain name into the run folder, QEMU's working folder."""
+        if path is None:
+            raise SetupError(f"boot way {self.spec.boot} needs a file for {name}")
+        path = Path(path).resolve()
+        if not path.is_file():
+            raise SetupError(f"{path}: no such file")
+        (self.rundir / name).symlink_to(path)
+
+    # --- life -----------------------------------------------------------
+
+    def start(self):
+        if shutil.which(QEMU) is None:
+            raise SetupError(f"{QEMU} is not installed: apt-get install qemu-system-x86")
+        self.rundir = Path(tempfile.mkdtemp(prefix="redoubt-machine-"))
+        _live.add(self)
+        try:
+            ours, theirs = socket.socketpair()
+            args = self._args()
+            args += ["-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "chardev=qmp,mode=control"]
+            if self.log_path:
+                self.log_path.parent.mkdir(parents=True, exist_ok=True)
+            self.log = open(self.log_path or os.devnull, "w", encoding="utf-8", buffering=1)
+            self.log.write("# " + " ".join(map(_quote, args)) + "\n")
+            self.stderr = open(self.rundir / "qemu.err", "wb")
+            self.t0 = time.monotonic()
+            self.proc = subprocess.Popen(
+                args, cwd=self.rundir, pass_fds=[theirs.fileno()], stderr=self.stderr,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+                preexec_fn=_die_with_parent)
+            theirs.close()
+            self._qmp = ours
+            threading.Thread(target=self._read_qmp, daemon=True).start()
+            self._qmp_send({"execute": "qmp_capabilities"})
+            self._reader = threading.Thread(target=self._read_serial, daemon=True)
+            self._reader.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __enter__(self):
+        return self.start() if self.proc is None else self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self not in _live:
+            return
+        _live.discard(self)
+        if self.proc:
+            if self.proc.poll() is None:
+                self.proc.kill()
+            self.proc.wait()
+            self._reader.join(5)
+            try:
+                self.proc.stdin.close()
+            except BrokenPipeError:
+                pass
+        if self._qmp:
+            self._qmp.close()
+        for f in (getattr(self, "log", None), getattr(self, "stderr", None)):
+            if f:
+                f.close()
+        if self.log_path and (self.rundir / "debugcon.log").exists():
+            shutil.copyfile(self.rundir / "debugcon.log", str(self.log_path) + ".debugcon")
+        shutil.rmtree(self.rundir, ignore_errors=True)
+
+    # --- serial ---------------------------------------------------------
+
+    def _read_serial(self):
+        fd = self.proc.stdout.fileno()
+        while True:
+            data = os.read(fd, 65536)
+            now = time.monotonic() - self.t0
+            with self._cond:
+                if not data:
+                    if self._tail:
+                        self._line(now, self._tail)
+                        self._tail = b""
+                    self._eof = True
+                    self._cond.notify_all()
+                    return
+                if self.raw:
+                    self.raw(data)
+                *done, self._tail = (self._tail + data).split(b"\n")
+                for raw in done:
+                    self._line(now, raw)
+                self._cond.notify_all()
+
+    def _line(self, now, raw):
+        text = _clean(raw)
+        self.lines.append((now, text))
+        self.log.write(f"[{now:9.3f}] {text}\n")
+        if self.echo:
+            self.echo(now, text)
+
+    def expect(self, regex, timeout, fail=None, partial=False):
+        """Waits for a line that matches; returns the match. Lines before it are consumed.
+
+        fail: a regex that ends the wait at once. partial: also look at an unfinished line.
+        """
+        want, bad = re.compile(regex), re.compile(fail) if fail else None
+        deadline = time.monotonic() + timeout
+        with self._cond:
+            while True:
+                while self.next < len(self.lines):
+                    text = self.lines[self.next][1]
+                    self.next += 1
+                    found = want.search(text)
+                    if found:
+                        return found
+                    if bad and bad.search(text):
+                        raise MachineError(self.report(f"waiting for /{regex}/, saw: {text}"))
+                if partial and (found := want.search(_clean(self._tail))):
+                    return found
+                if self._eof:
+                    raise MachineError(self.report(f"waiting for /{regex}/: QEMU ended ({self.why_ended()})"))
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise MachineError(self.report(f"no line matching /{regex}/ in {timeout:.0f} s"))
+                self._cond.wait(min(left, 1.0))
+
+    def send(self, text):
+        try:
+            self.proc.stdin.write(text if isinstance(text, bytes) else text.encode())
+            self.proc.stdin.flush()
+        except BrokenPipeError:
+            pass                        # the machine ended; whoever waits for it will see that
+
+    def elapsed(self):
+        return time.monotonic() - self.t0
+
+    def tail(self, count=TAIL):
+        return [t for _, t in self.lines[-count:]] + ([_clean(self._tail)] if self._tail else [])
+
+    def report(self, message):
+        text = [message, f"--- last {TAIL} serial lines"] + self.tail()
+        err = self.qemu_says()
+        if err:
+            text += ["--- QEMU says", err[-2000:]]
+        return "\n".join(text)
+
+    def qemu_says(self):
+        """QEMU's error output, without its notes on CPU features that TCG lacks."""
+        try:
+            text = (self.rundir / "qemu.err").read_text(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(l for l in text.splitlines() if "doesn't support requested feature" not in l).strip()
+
+    # --- end and QMP ----------------------------------------------------
+
+    def running(self):
+        return self.proc.poll() is None
+
+    def wait_exit(self, timeout):
+        """Waits until QEMU ends; returns why ("guest-shutdown", "guest-reset", ...)."""
+        try:
+            self.proc.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise MachineError(self.report(f"machine still on after {timeout:.0f} s")) from None
+        time.sleep(0.1)
+        return self.why_ended()
+
+    def why_ended(self):
+        for e in reversed(self.events):
+            if e["event"] == "SHUTDOWN":
+                return e["data"].get("reason", "?")
+        code = self.proc.poll()
+        return f"exit status {code}"
+
+    def resets(self):
+        return sum(1 for e in self.events if e["event"] == "RESET" and e["data"].get("guest"))
+
+    def _qmp_send(self, obj):
+        self._qmp.sendall(json.dumps(obj).encode() + b"\n")
+
+    def qmp(self, command, timeout=10, **arguments):
+        """Runs one QMP command and returns its answer."""
+        count = len(self._qmp_replies)
+        self._qmp_send({"execute": command, "arguments": arguments})
+        with self._cond:
+            if not self._cond.wait_for(lambda: len(self._qmp_replies) > count, timeout):
+                raise MachineError(f"no answer from QEMU to {command}")
+            return self._qmp_replies[count]
+
+    def _read_qmp(self):
+        buffer = b""
+        while True:
+            try:
+                data = self._qmp.recv(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            *done, buffer = (buffer + data).split(b"\n")
+            for raw in done:
+                obj = json.loads(raw)
+                with self._cond:
+                    if "event" in obj:
+                        self.events.append(obj)
+                    elif "QMP" not in obj:
+                        self._qmp_replies.append(obj.get("return", obj))
+                    self._cond.notify_all()
+
+
+def _clean(raw):
+    return _ANSI.sub("", raw.decode("utf-8", errors="replace")).rstrip("\r").split("\r")[-1]
+
+
+def _quote(arg):
+    return "'" + arg + "'" if re.search(r"[\s,;*?$]", arg) and " " in arg else arg

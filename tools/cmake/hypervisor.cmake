@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+# The product: redoubt.elf64 (static PIE), redoubt.elf (the 32-bit wrapper that loaders take), programs of the root.
+
+set(hv_folders hv/core hv/arch/x86 hv/arch/svm hv/boot)
+set(hv_sources "")
+foreach(folder ${hv_folders})
+	file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c ${CMAKE_SOURCE_DIR}/${folder}/*.S)
+	list(APPEND hv_sources ${found})
+endforeach()
+file(GLOB hv_early CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/boot/early*.c)
+if(hv_early)
+	set_source_files_properties(${hv_early} PROPERTIES COMPILE_OPTIONS "${REDOUBT_EARLY}")
+endif()
+if(NOT hv_sources)
+	message(FATAL_ERROR "no hypervisor sources in ${hv_folders}")
+endif()
+
+add_library(hv_objects OBJECT ${hv_sources})
+target_include_directories(hv_objects PRIVATE ${CMAKE_SOURCE_DIR})
+target_compile_options(hv_objects PRIVATE
+	"$<$<COMPILE_LANGUAGE:C>:${REDOUBT_HV_COMMON}>"
+	"$<$<COMPILE_LANGUAGE:ASM>:${REDOUBT_HV_ASM}>")
+
+find_program(REDOUBT_LLD ld.lld-16 REQUIRED)
+find_program(REDOUBT_PYTHON python3 HINTS /usr/bin REQUIRED)
+set(hv_script ${CMAKE_SOURCE_DIR}/hv/boot/hv.ld)
+set(hv_wrap ${CMAKE_SOURCE_DIR}/tools/mkelf32.py)
+get_property(hv_wire GLOBAL PROPERTY REDOUBT_WIRE_hv)
+set(hv_inputs "$<TARGET_OBJECTS:hv_objects>" ${hv_wire})
+
+add_custom_command(
+	OUTPUT ${CMAKE_BINARY_DIR}/redoubt.elf64
+	BYPRODUCTS ${CMAKE_BINARY_DIR}/redoubt.map
+	COMMAND ${REDOUBT_LLD} ${REDOUBT_HV_LINK} -T ${hv_script} -Map=${CMAKE_BINARY_DIR}/redoubt.map
+		-o ${CMAKE_BINARY_DIR}/redoubt.elf64 ${hv_inputs}
+	DEPENDS ${hv_inputs} ${hv_script}
+	COMMENT "Linking redoubt.elf64"
+	COMMAND_EXPAND_LISTS VERBATIM)
+add_custom_command(
+	OUTPUT ${CMAKE_BINARY_DIR}/redoubt.elf
+	COMMAND ${REDOUBT_PYTHON} ${hv_wrap} ${CMAKE_BINARY_DIR}/redoubt.elf64 ${CMAKE_BINARY_DIR}/redoubt.elf
+	DEPENDS ${CMAKE_BINARY_DIR}/redoubt.elf64 ${hv_wrap}
+	COMMENT "Wrapping redoubt.elf"
+	VERBATIM)
+add_custom_target(redoubt ALL DEPENDS ${CMAKE_BINARY_DIR}/redoubt.elf)
+
+# One program per folder of hv/host, except hv/host/lib, which is linked into each.
+file(GLOB host_lib CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/host/lib/*.c)
+file(GLOB host_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_SOURCE_DIR}/hv/host/*)
+foreach(folder ${host_folders})
+	get_filename_component(program ${folder} NAME)
+	file(GLOB program_sources CONFIGURE_DEPENDS ${folder}/*.c)
+	if(program STREQUAL "lib" OR NOT program_sources)
+		continue()
+	endif()
+	add_executable(${program} ${program_sources} ${host_lib})
+	target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR})
+	target_compile_options(${program} PRIVATE ${REDOUBT_PROGRAM})
+	target_link_options(${program} PRIVATE ${REDOUBT_PROGRAM_LINK})
+endforeach()
