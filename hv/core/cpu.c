@@ -23,46 +23,45 @@ static uint64_t tick_interval(void)
 
 void cpu_timer_set(enum cpu_timer which, uint64_t tsc)
 {
-	arch_this_cpu()->timer[which] = tsc;
-}
-
-/* [owner] Tells the hardware of the earliest deadline, if that has changed. */
-static void timers_arm(struct cpu *c)
-{
+	struct cpu *c = arch_this_cpu();
 	uint64_t first = UINT64_MAX;
 
+	c->timer[which] = tsc;
 	for (unsigned i = 0; i < CPU_TIMER_COUNT; i++) {
 		if (c->timer[i] < first) {
 			first = c->timer[i];
 		}
 	}
-	if (first != c->timer_armed) {
-		c->timer_armed = first;
-		arch_timer_arm(first);
+	c->timer_first = first;
+}
+
+/* [owner] Tells the hardware of the earliest deadline, if that has changed. */
+static void timers_arm(struct cpu *c)
+{
+	if (c->timer_first != c->timer_armed) {
+		c->timer_armed = c->timer_first;
+		arch_timer_arm(c->timer_first);
 	}
 }
 
-/* [owner] Runs what is due. */
+/* [owner] Runs what is due, after the timer's interrupt. */
 void cpu_timers_expire(void)
 {
 	struct cpu *c = arch_this_cpu();
 	uint64_t now = arch_tsc();
 
 	if (c->timer[CPU_TIMER_VLAPIC] <= now) {
-		c->timer[CPU_TIMER_VLAPIC] = UINT64_MAX;
+		cpu_timer_set(CPU_TIMER_VLAPIC, UINT64_MAX);
 		if (c->root_vp != NULL) {
 			vlapic_timer_check(c->root_vp);
 		}
 	}
 	if (c->timer[CPU_TIMER_TICK] <= now) {
 		c->ticks++;
-		c->timer[CPU_TIMER_TICK] = now + tick_interval();
+		cpu_timer_set(CPU_TIMER_TICK, now + tick_interval());
 		if (c->index == 0) {
 			arch_iommu_faults();
 		}
-	}
-	if (c->timer_armed <= now) {
-		c->timer_armed = 0; /* it has fired: arm again whatever comes next */
 	}
 }
 
@@ -136,11 +135,11 @@ static bool run_once(struct cpu *c, struct vp *vp)
 		arch_vp_flush_tlb(vp);
 		__atomic_store_n(&c->tlb_seen, gen, __ATOMIC_SEQ_CST);
 	}
-	if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) != 0 || !vp_prepare(vp)) {
+	if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) != 0 || (!vp_ready(vp) && !vp_prepare(vp))) {
 		__atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
 		return false;
 	}
-	vector = vlapic_highest(vp);
+	vector = vlapic_pending(&vp->apic) ? vlapic_highest(vp) : -1;
 	if (vector != vp->irq_offered) {
 		arch_vp_offer_irq(vp, vector);
 		vp->irq_offered = vector;
@@ -173,7 +172,7 @@ void cpu_run(void)
 {
 	struct cpu *c = arch_this_cpu();
 
-	c->timer[CPU_TIMER_TICK] = arch_tsc() + tick_interval();
+	cpu_timer_set(CPU_TIMER_TICK, arch_tsc() + tick_interval());
 	for (;;) {
 		if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) != 0) {
 			requests_answer(c);
@@ -181,7 +180,7 @@ void cpu_run(void)
 		if (c->root_vp == NULL || !run_once(c, c->root_vp)) {
 			wait_for_work(c);
 		}
-		if (arch_tsc() >= c->timer_armed) {
+		if (c->timer_armed == 0) { /* the timer's interrupt was taken */
 			cpu_timers_expire();
 		}
 		if (c->nmi_pending != 0 && c->root_vp != NULL) {

@@ -26,7 +26,8 @@ struct cpu {
 	struct vp *current;    /* [owner] the VP being run */
 	struct vp *root_vp;    /* the root VP that is pinned here */
 	uint64_t timer[CPU_TIMER_COUNT]; /* [owner] TSC deadlines, UINT64_MAX for none */
-	uint64_t timer_armed;  /* [owner] what the hardware was told */
+	uint64_t timer_first;  /* [owner] the earliest of them */
+	uint64_t timer_armed;  /* [owner] what the hardware was told; 0: it has fired */
 	uint64_t ticks;	       /* the hypervisor's own heartbeat */
 	uint64_t exits;
 	uint8_t *scratch;      /* [owner] two pages: hypercall input and output */

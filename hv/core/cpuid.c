@@ -32,7 +32,7 @@
 #define HV_EDX_FREQUENCY (1u << 8)
 #define HV_HINT_DEPRECATE_AUTO_EOI (1u << 9)
 
-static bool invariant_tsc(void)
+__attribute__((noinline)) static bool invariant_tsc(void)
 {
 	uint32_t r[4];
 
@@ -120,12 +120,18 @@ static void hardware(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t ou
 }
 
 /* Trust: leaf and subleaf are the guest's; every value has an answer. */
-void cpuid_guest(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+void cpuid_guest(struct vp *vp)
 {
-	out[0] = out[1] = out[2] = out[3] = 0;
+	uint32_t leaf = (uint32_t)vp->regs[REG_RAX];
+	uint32_t out[4] = { 0 };
+
 	if ((leaf & 0xffff0000) == 0x40000000) {
 		synthetic(leaf, out);
 	} else {
-		hardware(vp, leaf, subleaf, out);
+		hardware(vp, leaf, (uint32_t)vp->regs[REG_RCX], out);
 	}
+	vp->regs[REG_RAX] = out[0];
+	vp->regs[REG_RBX] = out[1];
+	vp->regs[REG_RCX] = out[2];
+	vp->regs[REG_RDX] = out[3];
 }

@@ -4,7 +4,7 @@
 #include "hv/core/types.h"
 
 struct vp;
-/* What a guest sees at leaf/subleaf: out = eax, ebx, ecx, edx. */
-void cpuid_guest(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* Answers the CPUID of a VP in its registers: leaf in EAX, subleaf in ECX. */
+void cpuid_guest(struct vp *vp);
 
 #endif

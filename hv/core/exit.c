@@ -29,13 +29,7 @@ static void advance(struct vp *vp, const struct exit_info *e)
 
 static void on_cpuid(struct vp *vp, const struct exit_info *e)
 {
-	uint32_t out[4];
-
-	cpuid_guest(vp, (uint32_t)vp->regs[REG_RAX], (uint32_t)vp->regs[REG_RCX], out);
-	vp->regs[REG_RAX] = out[0];
-	vp->regs[REG_RBX] = out[1];
-	vp->regs[REG_RCX] = out[2];
-	vp->regs[REG_RDX] = out[3];
+	cpuid_guest(vp);
 	advance(vp, e);
 }
 

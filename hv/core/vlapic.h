@@ -22,6 +22,11 @@ struct vlapic {
 	uint64_t tsc_deadline;	/* IA32_TSC_DEADLINE, 0 disarmed */
 };
 
+/* Any vector may be pending; false is certain. */
+static inline bool vlapic_pending(const struct vlapic *a)
+{
+	return __atomic_load_n(&a->irr_words, __ATOMIC_SEQ_CST) != 0;
+}
 void vlapic_reset(struct vp *vp);
 /* false: #GP. Trust: msr and value are the guest's. */
 bool vlapic_msr_read(struct vp *vp, uint32_t msr, uint64_t *value) MUST_CHECK;

@@ -142,38 +142,43 @@ static bool op_matches(enum exit_kind kind, enum insn_op op)
 	}
 }
 
+/* Decodes the guest's bytes at RIP; 0 where they are not the instruction that exited. */
+__attribute__((noinline)) static unsigned decode_length(struct vp *vp, enum exit_kind kind, unsigned slot)
+{
+	uint64_t linear = vp->rip;
+	uint8_t bytes[INSN_MAX];
+	struct insn insn;
+	size_t n;
+
+	if (arch_vp_mode(vp) != 64) {
+		linear = (arch_vp_segment_base(vp, 1) + vp->rip) & 0xffffffff;
+	}
+	n = gva_fetch(vp, (gva_t){ linear }, bytes, sizeof(bytes));
+	if (!insn_decode(bytes, n, arch_vp_mode(vp), &insn) || !op_matches(kind, insn.op)) {
+		return 0;
+	}
+	vp->insn_cache[slot].rip = vp->rip;
+	vp->insn_cache[slot].cr3 = arch_vp_cr3(vp);
+	vp->insn_cache[slot].kind = (uint8_t)kind;
+	vp->insn_cache[slot].length = insn.length;
+	return insn.length;
+}
+
 /*
  * Without NRIP save the length comes from the guest's bytes. Decoding walks the guest's page tables, so the answer is kept
  * by (RIP, CR3, kind): code that rewrites itself there with other prefixes only misleads its own partition.
  */
 unsigned vp_insn_length(struct vp *vp, const struct exit_info *e)
 {
-	uint8_t bytes[INSN_MAX];
-	uint64_t cr3, linear;
-	struct insn insn;
 	unsigned slot;
-	size_t n;
 
 	if (e->length != 0) {
 		return e->length;
 	}
-	cr3 = arch_vp_cr3(vp);
 	slot = (unsigned)(vp->rip ^ (vp->rip >> 4)) % VP_INSN_CACHE;
-	if (vp->insn_cache[slot].rip == vp->rip && vp->insn_cache[slot].cr3 == cr3 &&
-	    vp->insn_cache[slot].kind == (uint8_t)e->kind && vp->insn_cache[slot].length != 0) {
+	if (vp->insn_cache[slot].rip == vp->rip && vp->insn_cache[slot].kind == (uint8_t)e->kind &&
+	    vp->insn_cache[slot].length != 0 && vp->insn_cache[slot].cr3 == arch_vp_cr3(vp)) {
 		return vp->insn_cache[slot].length;
 	}
-	linear = vp->rip;
-	if (arch_vp_mode(vp) != 64) {
-		linear = (arch_vp_segment_base(vp, 1) + vp->rip) & 0xffffffff;
-	}
-	n = gva_fetch(vp, (gva_t){ linear }, bytes, sizeof(bytes));
-	if (!insn_decode(bytes, n, arch_vp_mode(vp), &insn) || !op_matches(e->kind, insn.op)) {
-		return 0;
-	}
-	vp->insn_cache[slot].rip = vp->rip;
-	vp->insn_cache[slot].cr3 = cr3;
-	vp->insn_cache[slot].kind = (uint8_t)e->kind;
-	vp->insn_cache[slot].length = insn.length;
-	return insn.length;
+	return decode_length(vp, e->kind, slot);
 }

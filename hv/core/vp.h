@@ -48,6 +48,12 @@ void vp_event(struct vp *vp, uint32_t bits);
 void vp_wake(struct vp *vp);
 /* [owner] Takes INIT, SIPI, NMI and flush events; true where the VP may enter the guest. */
 bool vp_prepare(struct vp *vp);
+/* [owner] Nothing to take: vp_prepare would only say true. */
+static inline bool vp_ready(const struct vp *vp)
+{
+	return vp->state == VP_RUNNABLE && __atomic_load_n(&vp->events, __ATOMIC_SEQ_CST) == 0 && !vp->nmi_pending &&
+	       !vp->nmi_iret;
+}
 void vp_inject_gp(struct vp *vp);
 void vp_inject_ud(struct vp *vp);
 /* Length of the instruction that exited: the CPU's word, else decoded; 0 where it cannot be found. */

@@ -116,7 +116,8 @@ u32 captive_nmi_count(const struct captive *captive);
 struct outcome captive_judge(struct captive *captive, const char *what);
 phys_addr_t low_page(void);
 
-/* port.c: code of ours at the default entry to SMM. */
+/* port.c: code of ours at the default entry to SMM; whether CPU 1 still answers. */
+extern bool cpu_lost;
 void *smm_plant(void);
 u32 smm_unplant(void *saved);
 

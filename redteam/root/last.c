@@ -139,8 +139,6 @@ static struct outcome init_self(const struct attack *attack)
 {
 	int fault;
 
-	if (raw_smp_processor_id() != 0)
-		return outcome(ERROR, "not on CPU 0: use taskset 1");
 	fault = apic_icr(per_cpu(x86_cpu_to_apicid, 0), MODE_INIT | ICR_ASSERT);
 	msleep(200);
 	if (fault != NO_FAULT)

@@ -7,6 +7,7 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -180,6 +181,8 @@ static int __init attack_init(void)
 	}
 	pr_info("ATTACK-SETUP: %s, %u pages to attack, the first %#llx\n",
 		below_hypervisor() ? "below is Redoubt" : "bare", victims_used, victims[0]);
+	/* CPU 1 is the victim of some attacks, so watch from CPU 0. */
+	set_cpus_allowed_ptr(current, cpumask_of(0));
 	apic_map();
 	for (group = 0; group < ARRAY_SIZE(groups); group++) {
 		const struct attack *attack;
@@ -193,6 +196,7 @@ static int __init attack_init(void)
 			}
 		}
 	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
 	pr_info("ATTACK-SUMMARY: %u ran: %u blocked, %u succeeded, %u skipped, %u error\n", ran,
 		verdict_count[BLOCKED], verdict_count[SUCCEEDED], verdict_count[SKIPPED],
 		verdict_count[ERROR]);

@@ -98,6 +98,7 @@ struct smi_try {
 	u32 destination;
 	int fault;
 	u64 count; /* of SMIs, all CPUs */
+	bool done;
 };
 
 static void smi_count_here(void *data)
@@ -128,6 +129,7 @@ static void smi_send(void *data)
 	else
 		try->fault = try_out8(0xb2, 0x5a); /* no command of ACPI or of SeaBIOS */
 	udelay(100);
+	WRITE_ONCE(try->done, true);
 }
 
 static struct outcome smi_judge(const struct smi_try *try, u32 marks, u64 denied)
@@ -144,6 +146,8 @@ static struct outcome smi_judge(const struct smi_try *try, u32 marks, u64 denied
 		return outcome(BLOCKED, "refused: no SMI came");
 	return outcome(BLOCKED, "no SMI came, but it was not counted");
 }
+
+bool cpu_lost;
 
 /* Put our code where an SMI enters by default; NULL or what was there, for smm_unplant(). */
 void *smm_plant(void)
@@ -174,16 +178,29 @@ u32 smm_unplant(void *saved)
 
 static struct outcome smi(const struct attack *attack)
 {
-	struct smi_try try = { .by_ipi = attack->argument };
+	static struct smi_try try; /* static: a CPU that hangs may come back to it */
 	unsigned int cpu = cpu_online(1) ? 1 : 0;
 	u64 denied = denied_count();
-	void *saved = smm_plant();
+	unsigned int waited;
+	void *saved;
 
+	if (cpu_lost)
+		return outcome(SKIPPED, "CPU 1 was lost before");
+	saved = smm_plant();
 	if (!saved)
 		return outcome(ERROR, "no memory at 0x38000");
+	try = (struct smi_try){ .by_ipi = attack->argument };
 	try.destination = per_cpu(x86_cpu_to_apicid, cpu);
 	try.count = smi_count();
-	smp_call_function_single(cpu, smi_send, &try, 1);
+	smp_call_function_single(cpu, smi_send, &try, 0);
+	for (waited = 0; waited < 200 && !READ_ONCE(try.done); waited++)
+		mdelay(10); /* if the lost CPU kept the time, msleep() would not return */
+	if (!READ_ONCE(try.done)) {
+		cpu_lost = true;
+		/* Nothing is put back: the CPU may be there. */
+		return outcome(SUCCEEDED, "CPU %u is lost; our code ran %u times in SMM", cpu,
+			       READ_ONCE(*(u32 *)__va(SMM_MARK)));
+	}
 	try.count = smi_count() - try.count;
 	return smi_judge(&try, smm_unplant(saved), denied);
 }

@@ -127,6 +127,8 @@ struct outcome captive_take(struct captive *captive)
 	u16 *vector = __va(NMI_VECTOR_AT);
 	int fault;
 
+	if (cpu_lost)
+		return outcome(SKIPPED, "CPU 1 was lost before");
 	if (num_online_cpus() < 2 || !cpu_online(1))
 		return outcome(SKIPPED, "one CPU only");
 	if (!low_page())
@@ -165,13 +167,16 @@ static void look_around(void *data)
 /* Give the CPU back to Linux: INIT and SIPI once more. Then say what `what` did to it. */
 struct outcome captive_judge(struct captive *captive, const char *what)
 {
-	bool ran = captive_runs(captive);
 	struct after after = {};
+	bool ran;
 	int error;
 
+	msleep(20); /* what was sent has arrived */
+	ran = captive_runs(captive);
 	error = add_cpu(captive->cpu);
 	if (!error)
 		error = smp_call_function_single(captive->cpu, look_around, &after, 1);
+	cpu_lost = error != 0;
 	/* An unseen start elsewhere must not find its code changed under it. */
 	if (!error) {
 		memcpy(captive->page, captive->saved, sizeof(captive->saved));

@@ -115,7 +115,7 @@ static struct outcome invd(const struct attack *attack)
 	if (!below_hypervisor())
 		return outcome(SUCCEEDED, "it was executed (QEMU has no cache to lose)");
 	return denied_count() != denied ? outcome(BLOCKED, "replaced by something harmless") :
-					  outcome(ERROR, "no fault, no count: replaced or executed");
+					  outcome(ERROR, "no fault and no count: replaced, or executed?");
 }
 
 const struct attack svm_attacks[] = {

@@ -36,6 +36,7 @@ def main():
     p.add_argument("--accel", choices=("tcg", "kvm"), default="tcg")
     p.add_argument("--icount", action="store_true", help="virtual time: 1 instruction = 2 ns (1 CPU)")
     p.add_argument("--iommu", action="store_true", help="amd-iommu (q35)")
+    p.add_argument("--virtio-iommu", action="store_true", help="with --iommu: virtio devices behind it too")
     p.add_argument("--edu", action="store_true", help="the edu DMA test device")
     p.add_argument("--disk", action="append", choices=("ahci", "virtio"), default=[], help="a 64 MiB disk")
     p.add_argument("--nic", action="append", choices=("e1000", "virtio"), default=[])
@@ -67,7 +68,7 @@ def main():
             cmdline=f"console=ttyS0 panic=-1 {a.append}".strip(), hv_options=a.hv_options,
             config=Path(a.config).read_bytes() if a.config else b"", machine=a.machine,
             cpus=a.cpus, mem=a.mem, accel=a.accel, icount=mc.ICOUNT if a.icount else None,
-            iommu=a.iommu, edu=a.edu, disks=tuple((d, 64) for d in a.disk), nics=tuple(a.nic),
+            iommu=a.iommu, virtio_iommu=a.virtio_iommu, edu=a.edu, disks=tuple((d, 64) for d in a.disk), nics=tuple(a.nic),
             debugcon=a.debugcon, no_reboot=not a.reboot, extra=tuple(qemu))
         with mc.Machine(spec, log=a.log, echo=lambda t, s: print(f"[{t:8.3f}] {s}", flush=True)) as m:
             try:

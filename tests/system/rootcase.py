@@ -14,7 +14,7 @@ import machine as mc
 
 FACTOR = float(os.environ.get("REDOUBT_TIME_FACTOR", "1"))
 BOOT_TIME = 300 * FACTOR
-FATAL = r"Kernel panic|redoubt: (error|panic)|^error: (file|you need)|Attempted to kill init"
+FATAL = r"Kernel panic|redoubt: (error|panic)|^error: (file ./boot/(vml|ini|red)|you need)|Attempted to kill init"
 RT = re.compile(r"\bRT (init|ready|start|info|json|show|pass|fail|skip|note|end)\b ?(\S*) ?(.*)$")
 
 
@@ -90,9 +90,10 @@ class _Run:
         self.since = now
 
     def finish(self, why):
-        for t in self.tests:
-            if t not in self.done:
-                self.rep.result("SKIP", self.case.name, t, 0, why)
+        left = [t for t in self.tests if t not in self.done]
+        self.done.update(left)
+        if left:
+            self.rep.skip_rest(self.case.name, left, why)
 
 
 def run(case, tests, product, rep, soak=None, verbose=False):

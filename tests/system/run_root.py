@@ -24,9 +24,8 @@ import tty
 import images
 import machine as mc
 from product import Product
-from rootcase import FACTOR, RT, EchoServer
+from rootcase import FACTOR, FATAL, RT, EchoServer
 
-FATAL = r"Kernel panic|redoubt: (error|panic)|^error: (file|you need)"
 ESCAPE = b"\x1d"        # Ctrl-]
 
 # what the log shows -> what a person is told; each once, in any order

@@ -47,6 +47,12 @@ class Reporter:
             for text in detail.splitlines():
                 print(f"      | {text}", file=self.out, flush=True)
 
+    def skip_rest(self, case, tests, why):
+        """The tests of a case that were not reached: each is counted, one line tells of them."""
+        for t in tests:
+            self.results.append({"status": "SKIP", "case": case, "test": t, "seconds": 0, "detail": why})
+        self.note(f"SKIP ({why}) {case}: {' '.join(tests)}")
+
     def count(self, status):
         return sum(1 for r in self.results if r["status"] == status)
 

@@ -9,7 +9,7 @@
 # redoubt_parsers_complete() ends the list: it fails for a file in hv/wire that no parser declares.
 
 function(_redoubt_refuse text)
-	message(WARNING "TEMPORARY, will be an error: ${text}")
+	message(FATAL_ERROR "${text}")
 endfunction()
 
 # redoubt_fuzz(NAME x HARNESS file CORPUS folder [HOST library ...] [FUZZ library ...])

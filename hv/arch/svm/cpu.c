@@ -11,24 +11,9 @@
 #define VM_CR_DIS_A20M (1u << 2)   /* the A20 gate does nothing */
 #define VM_CR_SVMDIS (1u << 4)
 
-static uint64_t host_pa[CPU_MAX] RO_AFTER_INIT;
-static uint32_t features RO_AFTER_INIT;
-static uint32_t asids RO_AFTER_INIT;
-
-bool svm_has(uint32_t feature)
-{
-	return (features & feature) != 0;
-}
-
-uint32_t svm_asid_count(void)
-{
-	return asids;
-}
-
-uint64_t svm_host_pa(uint32_t cpu)
-{
-	return host_pa[cpu];
-}
+uint64_t svm_host_pa[CPU_MAX] RO_AFTER_INIT;
+uint32_t svm_features RO_AFTER_INIT;
+uint32_t svm_asids RO_AFTER_INIT;
 
 /* Before anything else is built on it. NULL: usable; else what is missing and what to do. */
 const char *vendor_check(const char **remedy)
@@ -79,14 +64,14 @@ void vendor_init_cpu(void)
 	CHECK(hsave != NULL && host != NULL);
 	x86_cpuid(0x8000000a, 0, r);
 	if (cpu == 0) {
-		features = r[3];
-		asids = r[1];
+		svm_features = r[3];
+		svm_asids = r[1];
 	}
 	x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) | EFER_SVME);
 	x86_wrmsr(MSR_VM_CR, x86_rdmsr(MSR_VM_CR) | VM_CR_R_INIT | VM_CR_DIS_A20M);
 	x86_wrmsr(MSR_VM_HSAVE_PA, arch_heap_pa(hsave).v);
-	host_pa[cpu] = arch_heap_pa(host).v;
-	__asm__ volatile("vmsave %0" : : "a"(host_pa[cpu]) : "memory");
+	svm_host_pa[cpu] = arch_heap_pa(host).v;
+	__asm__ volatile("vmsave %0" : : "a"(svm_host_pa[cpu]) : "memory");
 	/* From here on physical interrupts come in only through the two windows below. */
 	__asm__ volatile("clgi; sti" : : : "memory");
 }

@@ -68,7 +68,7 @@ bool arch_vp_init(struct vp *vp)
 	vp->arch->vmcb_pa = arch_heap_pa(vp->arch->vmcb).v;
 	controls(vp);
 	/* Tags run out: share the last one, and never trust it. */
-	vp->arch->vmcb->asid = next_asid < svm_asid_count() ? next_asid++ : svm_asid_count() - 1;
+	vp->arch->vmcb->asid = next_asid < svm_asids ? next_asid++ : svm_asids - 1;
 	arch_vp_reset_init(vp);
 	return true;
 }
@@ -261,12 +261,12 @@ void arch_vp_enter(struct vp *vp, struct exit_info *out)
 	v->rip = vp->rip;
 	v->rflags = vp->rflags;
 	v->tlb_control = 0;
-	if (a->flush || v->asid == svm_asid_count() - 1) {
+	if (a->flush || v->asid == svm_asids - 1) {
 		v->tlb_control = svm_has(SVM_FLUSH_BY_ASID) ? VMCB_TLB_FLUSH_ASID : VMCB_TLB_FLUSH_ALL;
 		a->flush = false;
 	}
 	v->clean = 0;
-	svm_enter(vp, a->vmcb_pa, svm_host_pa(vp->cpu));
+	svm_enter(vp, a->vmcb_pa, svm_host_pa[vp->cpu]);
 	vp->regs[REG_RAX] = v->rax;
 	vp->regs[REG_RSP] = v->rsp;
 	vp->rip = v->rip;

@@ -18,9 +18,14 @@ struct arch_vp {
 };
 
 void svm_enter(struct vp *vp, uint64_t vmcb_pa, uint64_t host_pa);
-uint64_t svm_host_pa(uint32_t cpu);
-uint32_t svm_asid_count(void);
-bool svm_has(uint32_t feature); /* bits of CPUID 0x8000000a EDX */
+extern uint64_t svm_host_pa[CPU_MAX];
+extern uint32_t svm_asids;
+extern uint32_t svm_features; /* CPUID 0x8000000a EDX */
+
+static inline bool svm_has(uint32_t feature)
+{
+	return (svm_features & feature) != 0;
+}
 
 #define SVM_NPT (1u << 0)
 #define SVM_NRIPS (1u << 3)

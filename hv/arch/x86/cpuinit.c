@@ -171,6 +171,7 @@ __attribute__((no_stack_protector)) void cpu_init_this(uint32_t index, uint32_t 
 	for (unsigned i = 0; i < CPU_TIMER_COUNT; i++) {
 		c->timer[i] = UINT64_MAX;
 	}
+	c->timer_first = c->timer_armed = UINT64_MAX;
 	x86_wrmsr(MSR_GS_BASE, (uint64_t)c);
 	tables_load(index);
 	x86_wrmsr(MSR_GS_BASE, (uint64_t)c); /* loading the selector cleared it */

@@ -91,19 +91,19 @@ static void rsdp_v2(uint32_t at)
 }
 
 static const uint8_t madt_body[] = {
-	0x00, 0x00, 0xe0, 0xfe, 1, 0, 0,    0,                /* LAPIC address, flags */
-	0,    8,    0,    0,    1, 0, 0,    0,                /* LAPIC 0 */
-	0,    8,    1,    2,    1, 0, 0,    0,                /* LAPIC 2 */
-	0,    8,    2,    4,    2, 0, 0,    0,                /* LAPIC 4, online capable */
-	0,    8,    3,    6,    0, 0, 0,    0,                /* an empty socket */
-	0,    8,    4,    0xff, 1, 0, 0,    0,                /* no APIC id */
-	1,    12,   7,    0,    0, 0, 0xc0, 0xfe, 0, 0, 0, 0, /* I/O APIC */
-	2,    10,   0,    0,    2, 0, 0,    0,    0, 0,       /* interrupt override */
-	9,    16,   0,    0,    0, 1, 0,    0,    1, 0, 0, 0,
+	0x00, 0x00, 0xe0, 0xfe, 1, 0, 0,    0,                 /* LAPIC address, flags */
+	0,    8,    0,    0,    1, 0, 0,    0,                 /* LAPIC 0 */
+	0,    8,    1,    2,    1, 0, 0,    0,                 /* LAPIC 2 */
+	0,    8,    2,    4,    2, 0, 0,    0,                 /* LAPIC 4, online capable */
+	0,    8,    3,    6,    0, 0, 0,    0,                 /* an empty socket */
+	0,    8,    4,    0xff, 1, 0, 0,    0,                 /* no APIC id */
+	1,    12,   7,    0,    0, 0, 0xc0, 0xfe, 24, 0, 0, 0, /* I/O APIC */
+	2,    10,   0,    0,    2, 0, 0,    0,    0,  0,       /* interrupt override */
+	9,    16,   0,    0,    0, 1, 0,    0,    1,  0, 0, 0,
 	9,    0,    0,    0, /* x2APIC 256 */
-	9,    16,   0,    0,    4, 0, 0,    0,    1, 0, 0, 0,
-	2,    0,    0,    0,                                  /* LAPIC 4 again, enabled */
-	5,    12,   0,    0,    0, 0, 0xe1, 0xfe, 1, 0, 0, 0, /* address override */
+	9,    16,   0,    0,    4, 0, 0,    0,    1,  0, 0, 0,
+	2,    0,    0,    0,                                   /* LAPIC 4 again, enabled */
+	5,    12,   0,    0,    0, 0, 0xe1, 0xfe, 1,  0, 0, 0, /* address override */
 };
 
 static const uint8_t mcfg_body[] = {
@@ -407,6 +407,7 @@ static void test_sample(void **state)
 	assert_int_equal(info.ioapic_count, 1);
 	assert_int_equal(info.ioapic[0].id, 7);
 	assert_true(info.ioapic[0].addr == 0xfec00000);
+	assert_int_equal(info.ioapic[0].gsi_base, 0x18);
 	assert_int_equal(info.pm1a_evt, 0x600);
 	assert_int_equal(info.pm1a_cnt, 0x604);
 	assert_int_equal(info.pm1b_cnt, 0);
@@ -618,6 +619,11 @@ static void test_search(void **state)
 		(void)parse_n(0, LOW);
 		assert_int_equal(info.rsdp, places[i]);
 	}
+	/* Without an EBDA: its word is 0. */
+	memset(arena, 0, sizeof(arena));
+	rsdp_v2(0xf0000);
+	(void)parse_n(0, LOW);
+	assert_int_equal(info.rsdp, 0xf0000);
 	/* Not on a 16-byte boundary, behind the EBDA's first KiB, or just past the end. */
 	sample();
 	memset(arena + RSDP, 0, 36);
@@ -925,7 +931,8 @@ static void test_s5(void **state)
 		{ B("\x08_S5_\x12\x46\x00\x02\x0a\x05\x00"), true, 5, 0 }, /* longer PkgLength */
 		{ B("\x08_S5_\x12\xc6\x00\x00\x00\x02\x0a\x05\x00"), true, 5, 0 },
 		{ B("\x08_S5_\x12\x04\x02\x01\x01"), true, 1, 1 },
-		{ B("\x08_S5_\x12\x04\x01\x01\x01"), false, 0, 0 },         /* one element */
+		{ B("\x08_S5_\x12\x05\x02\x00\x0a\x05"), true, 0, 5 }, /* ends with the table */
+		{ B("\x08_S5_\x12\x04\x01\x01\x01"), false, 0, 0 },    /* one element */
 		{ B("\x08_S5_\x12\x06\x04\x0a\x08\x00\x00"), false, 0, 0 }, /* 4 bits */
 		{ B("\x08_S5_\x12\x06\x04\x0b\x05\x00\x00"), false, 0, 0 }, /* a word */
 		{ B("\x08_S5_\x12\x06\x04\xff\x00"), false, 0, 0 },

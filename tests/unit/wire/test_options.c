@@ -117,6 +117,8 @@ static const struct {
 static void test_pool(void **state)
 {
 	(void)state;
+	assert_true(cmdline("serial_port=0xfff8"));
+	assert_int_equal(o.serial_port, 0xfff8);
 	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
 		assert_true(cmdline(pools[i].text));
 		assert_true(o.pool_bytes == pools[i].bytes);
