@@ -90,6 +90,18 @@ static bool fault(struct wire_fault *why, const char *what, const char *field, u
 	return false;
 }
 
+static bool is_usable(const struct bootinfo *bi, uint64_t base, uint64_t size)
+{
+	for (uint32_t i = 0; i < bi->mem_count; i++) {
+		const struct bootinfo_mem *m = &bi->mem[i];
+
+		if (m->type == BOOTINFO_MEM_USABLE && base >= m->base && range_within(base - m->base, size, m->size)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static uint64_t usable(const struct bootinfo *bi)
 {
 	uint64_t sum = 0;
@@ -141,6 +153,7 @@ static void take_boot(const struct boot_handoff *h, const struct layout_limits *
 	t->count = 0;
 	take(t, 0, LOW_FREE);
 	take(t, h->load_base, l->image_bytes);
+	take(t, SMM_DEFAULT_BASE, SMM_DEFAULT_SIZE);
 	take(t, h->info.info_addr, h->info.info_size);
 	for (uint32_t i = 0; i < h->info.module_count; i++) {
 		take(t, h->info.module[i].start, h->info.module[i].size);
@@ -155,6 +168,7 @@ bool layout_place(struct boot_handoff *h, const struct layout_limits *l, uint64_
 	uint64_t align = h->kernel.alignment > PAGE_SIZE_2M ? h->kernel.alignment : PAGE_SIZE_2M;
 	uint64_t top;
 
+	h->smm_page = is_usable(&h->info, SMM_DEFAULT_BASE, SMM_DEFAULT_SIZE);
 	take_boot(h, l, &t);
 	h->trampoline = find_low(&h->info, &t, PAGE_SIZE, PAGE_SIZE, LOW_FREE, 0xa0000);
 	if (h->trampoline == 0) {

@@ -68,6 +68,10 @@ static void add_usable(const struct boot_handoff *h, uint64_t bp, uint32_t *n, u
 			cut = h->region_base;
 			after = cut + h->region_size;
 		}
+		if (h->smm_page && SMM_DEFAULT_BASE >= base && SMM_DEFAULT_BASE < cut) {
+			cut = SMM_DEFAULT_BASE;
+			after = cut + SMM_DEFAULT_SIZE;
+		}
 		for (uint32_t i = 0; i < h->pool_count; i++) {
 			if (h->pool[i].base >= base && h->pool[i].base < cut) {
 				cut = h->pool[i].base;

@@ -142,6 +142,7 @@ void exit_dispatch(struct vp *vp, const struct exit_info *e)
 		mmio_guest_fault(vp, e);
 		break;
 	case EXIT_INVD: /* would throw away the hypervisor's dirty cache lines: WBINVD instead */
+		partition_count(&vp->partition->denied_insn);
 		arch_wbinvd();
 		advance(vp, e);
 		break;

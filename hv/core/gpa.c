@@ -49,7 +49,7 @@ static bool copy(struct partition *p, gpa_t at, uint8_t *to, const uint8_t *from
 {
 	size_t done = 0;
 
-	if (!range_within(at.v, len, 1ull << 48)) {
+	if (len != 0 && !range_within(at.v, len, 1ull << 48)) {
 		return false;
 	}
 	while (done < len) {

@@ -10,6 +10,14 @@
 
 #define HANDOFF_POOL_MAX 8
 
+/*
+ * Where a CPU whose firmware has not moved it enters System Management Mode: memory that the root must never own, or an SMI would
+ * run the root's code below the hypervisor (APM volume 2, 10.2).
+ */
+#define SMM_DEFAULT_BASE 0x30000ull
+#define SMM_DEFAULT_SIZE 0x10000ull
+#define SMM_DEFAULT_ENTRY 0x38000ull
+
 struct handoff_root { /* how the root starts: Linux 64-bit boot protocol */
 	uint64_t entry, boot_params, cr3, gdt;
 };
@@ -25,6 +33,7 @@ struct boot_handoff {
 	uint64_t pml4;			 /* the hypervisor's page table */
 	uint64_t image_va, heap_va, stack_va, mmio_va, window_va;
 	uint64_t trampoline;		 /* a page below 1 MiB */
+	bool smm_page;			 /* SMM_DEFAULT_BASE is usable memory and was taken */
 	uint32_t pool_count;
 	struct {
 		uint64_t base, size;

@@ -31,8 +31,8 @@ static void text(char *to, size_t size, const char *from)
 
 static void ranges(struct rd_info *o)
 {
-	o->range_count = owner_count();
-	for (uint32_t i = 0; i < o->range_count && i < RD_INFO_RANGES; i++) {
+	o->range_count = owner_count() < RD_INFO_RANGES ? owner_count() : RD_INFO_RANGES;
+	for (uint32_t i = 0; i < o->range_count; i++) {
 		const struct owner_range *r = owner_get(i);
 
 		o->range[i].base = r->base;

@@ -8,6 +8,7 @@
 #include "hv/core/heap.h"
 #include "hv/core/log.h"
 #include "hv/core/owner.h"
+#include "hv/core/protect.h"
 #include "hv/core/root.h"
 #include "hv/core/version.h"
 
@@ -33,7 +34,11 @@ void hv_main(void)
 	log_configure((enum log_level)h->options.loglevel, h->options.serial, h->options.debugcon);
 	log_info("Redoubt " REDOUBT_VERSION " (%s)", arch_name());
 	arch_start_others();
-	root_protection(RD_PROT_NPT | RD_PROT_WX | RD_PROT_KASLR | RD_PROT_CANARY | RD_PROT_MSR_LIST | RD_PROT_PORT_LIST,
+	if (!protect_enforced()) {
+		log_warn("TEST IMAGE WITHOUT PROTECTION: the root can reach the hypervisor's memory");
+	}
+	root_protection(protect_enforced() ? RD_PROT_NPT : 0, RD_PROT_NPT);
+	root_protection( RD_PROT_WX | RD_PROT_KASLR | RD_PROT_CANARY | RD_PROT_MSR_LIST | RD_PROT_PORT_LIST,
 			0);
 	root_protection(h->acpi.s5_found ? RD_PROT_SLEEP : 0, RD_PROT_SLEEP);
 	root_create(h);

@@ -30,16 +30,17 @@ static enum policy policy_of(uint32_t msr)
 	return POLICY_NONE;
 }
 
-static bool has_spec_ctrl(void)
+/* The bits of SPEC_CTRL that this CPU has; another one would be a #GP in the hypervisor. */
+static uint64_t spec_ctrl_bits(void)
 {
 	uint32_t r[4];
 
 	arch_cpuid(0x80000000, 0, r);
 	if (r[0] < 0x80000008) {
-		return false;
+		return 0;
 	}
 	arch_cpuid(0x80000008, 0, r);
-	return (r[1] & (1u << 14 | 1u << 15 | 1u << 24)) != 0; /* IBRS, STIBP, SSBD */
+	return (r[1] >> 14 & 1) | (r[1] >> 15 & 1) << 1 | (r[1] >> 24 & 1) << 2; /* IBRS, STIBP, SSBD */
 }
 
 void msr_setup(struct vp *vp)
@@ -97,7 +98,7 @@ bool msr_guest_read(struct vp *vp, uint32_t msr, uint64_t *value)
 		*value = 0;
 		return true;
 	case MSR_SPEC_CTRL:
-		if (has_spec_ctrl()) {
+		if (spec_ctrl_bits() != 0) {
 			*value = vp->spec_ctrl;
 			return true;
 		}
@@ -153,7 +154,7 @@ bool msr_guest_write(struct vp *vp, uint32_t msr, uint64_t value)
 	case MSR_DEBUGCTL:
 		return value == 0 || deny(vp, msr, true, value);
 	case MSR_SPEC_CTRL:
-		if (has_spec_ctrl() && (value & ~7ull) == 0) {
+		if (spec_ctrl_bits() != 0 && (value & ~spec_ctrl_bits()) == 0) {
 			vp->spec_ctrl = value;
 			arch_msr_write(MSR_SPEC_CTRL, value);
 			return true;

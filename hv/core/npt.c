@@ -6,7 +6,6 @@
 #include "hv/core/log.h"
 #include "hv/wire/view.h"
 
-#define GPA_LIMIT (1ull << 48)
 #define ENTRIES 512u
 
 static uint64_t level_span(unsigned level)

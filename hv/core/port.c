@@ -45,6 +45,7 @@ static uint32_t pci_protect_count RO_AFTER_INIT;
 static uint16_t pm1_cnt[2] RO_AFTER_INIT;
 static uint8_t s5_typ[2] RO_AFTER_INIT;
 static bool s5_found RO_AFTER_INIT;
+static uint16_t smi_cmd RO_AFTER_INIT;
 
 static struct lock port_lock;
 static uint32_t pci_address; /* [port_lock] what the root wrote to 0xcf8 */
@@ -110,6 +111,7 @@ void port_init(const struct acpi_info *acpi)
 	s5_typ[0] = acpi->s5_typ_a;
 	s5_typ[1] = acpi->s5_typ_b;
 	s5_found = acpi->s5_found;
+	smi_cmd = acpi->smi_cmd;
 	protect_chipset();
 }
 
@@ -126,7 +128,7 @@ static bool filtered(uint16_t port)
 
 static bool allowed(uint16_t port)
 {
-	if (filtered(port)) {
+	if (filtered(port) || (smi_cmd != 0 && port == smi_cmd)) {
 		return false;
 	}
 	if (port >= 0x1000) {

@@ -49,6 +49,9 @@ static void owners(const struct boot_handoff *h)
 		ok = ok && owner_add(m->base, m->size, ram ? RD_OWNER_ROOT : RD_OWNER_FIRMWARE, m->type);
 	}
 	ok = ok && owner_take(h->region_base, h->region_size, RD_OWNER_HYPERVISOR);
+	if (h->smm_page) {
+		ok = ok && owner_take(SMM_DEFAULT_BASE, SMM_DEFAULT_SIZE, RD_OWNER_HYPERVISOR);
+	}
 	for (uint32_t i = 0; i < h->pool_count; i++) {
 		ok = ok && owner_take(h->pool[i].base, h->pool[i].size, RD_OWNER_POOL);
 	}

@@ -75,8 +75,9 @@ uint64_t time_reference(void)
 uint64_t time_tsc_from_reference(uint64_t t)
 {
 	uint64_t abs = t - (uint64_t)time_offset();
+	uint64_t tsc = div128(abs, 0, ref_scale);
 
-	return time_mul_div(abs, tsc_hz, 10000000ull) + 1;
+	return tsc != UINT64_MAX && scale_ref(tsc) < abs ? tsc + 1 : tsc;
 }
 
 uint64_t time_scale(void)

@@ -209,8 +209,11 @@ static void error(struct vp *vp, uint32_t bit)
 
 static bool matches(const struct vlapic *a, uint32_t dest, bool logical, bool x2)
 {
+	if (dest == (x2 ? 0xffffffffu : 0xffu)) {
+		return true; /* everybody, logical or not (SDM volume 3, 10.6.2 and 10.12.9) */
+	}
 	if (!logical) {
-		return dest == (x2 ? 0xffffffffu : 0xffu) || dest == a->id;
+		return dest == a->id;
 	}
 	if (x2) {
 		return (dest >> 16) == (a->id >> 4) && (dest & (1u << (a->id & 15))) != 0;

@@ -57,10 +57,22 @@ void vp_event(struct vp *vp, uint32_t bits)
 	vp_wake(vp);
 }
 
+/* INIT of the boot processor enters the firmware's reset code on hardware: the machine restarts. */
+static void init_boot_vp(void)
+{
+	static const char text[] = "\r\nredoubt: warning: the root sent INIT to its boot processor; the machine restarts\r\n";
+
+	arch_console_write(text, sizeof(text) - 1);
+	arch_reset_machine();
+}
+
 static void take_events(struct vp *vp)
 {
 	uint32_t events = __atomic_exchange_n(&vp->events, 0, __ATOMIC_SEQ_CST);
 
+	if ((events & VP_EVENT_INIT) != 0 && vp->partition->root && vp->index == 0) {
+		init_boot_vp();
+	}
 	if ((events & VP_EVENT_INIT) != 0 && vp->state != VP_DEAD) {
 		vp->nmi_pending = false;
 		vp->nmi_blocked = false;

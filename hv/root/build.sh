@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Usage: build.sh 6.1|6.12 OUT_DIR
-# Build redoubt.ko for Debian's kernel of one series; OUT_DIR gets redoubt.ko and the file `release` that names the
+# Build redoubt.ko for Debian's kernel of one series; OUT_DIR gets redoubt.ko and the file `release`
+# that names the
 # kernel it fits. The source tree is not written to.
 set -eu
 

@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Usage: headers.sh 6.1|6.12
-# Fetch Debian's kernel headers of one series into the cache (nothing is installed) and print two words: the directory
+# Fetch Debian's kernel headers of one series into the cache (nothing is installed) and print two
+# words: the directory
 # to give to kbuild as KDIR, and the kernel release that modules built with it fit.
-# REDOUBT_KERNEL_RELEASE (for example 6.1.0-56-amd64) chooses another release than the newest one that apt knows.
+# REDOUBT_KERNEL_RELEASE (for example 6.1.0-56-amd64) chooses another release than the newest one
+# that apt knows.
 set -eu
 
 die() {
@@ -21,7 +23,8 @@ newest_release() {
 		sed 's/^linux-headers-//'
 }
 
-# The packages that belong to one release: headers for the architecture, headers in common, host programs.
+# The packages that belong to one release: headers for the architecture, headers in common, host
+# programs.
 packages() {
 	apt-cache depends --no-suggests --no-recommends "linux-headers-$1" | tr -d ' |<>' |
 		sed -n 's/^Depends:\(linux-headers-.*-common\)$/\1/p; s/^Depends:\(linux-kbuild-.*\)$/\1/p'

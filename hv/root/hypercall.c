@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * Hypercalls of Redoubt. They take all they need in registers and in pages of the caller, so a thread may be preempted
- * or moved to another CPU at any point: there is no state per CPU. (The hypercall page of Hyper-V is not used: its
- * address is not exported for modules in every kernel.)
+ * Hypercalls of Redoubt. They take all they need in registers and in pages of the caller, so a
+ * thread may be preempted or moved to another CPU at any point: there is no state per CPU. (The
+ * hypercall page of Hyper-V is not used: its address is not exported for modules in every kernel.)
  */
 #include <linux/errno.h>
 #include <linux/gfp.h>
@@ -78,8 +78,8 @@ static u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 }
 
 /*
- * Make one simple hypercall. The answer is in pages->out; the caller holds pages->lock until it has copied it.
- * Fails: -EINVAL if the input does not fit in a page, else what rd_errno() says.
+ * Make one simple hypercall. The answer is in pages->out; the caller holds pages->lock until it has
+ * copied it. Fails: -EINVAL if the input does not fit in a page, else what rd_errno() says.
  */
 int rd_hypercall(struct rd_pages *pages, u16 code, const void *in, size_t in_size)
 {

@@ -5,7 +5,10 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 
-/* The pages that the hypervisor reads and writes in a call; lock covers both, from filling to copying out. */
+/*
+ * The pages that the hypervisor reads and writes in a call; lock covers both, from filling to
+ * copying out.
+ */
 struct rd_pages {
 	struct mutex lock;
 	void *in;

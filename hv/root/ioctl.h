@@ -2,8 +2,9 @@
 #ifndef HV_ROOT_IOCTL_H
 #define HV_ROOT_IOCTL_H
 /*
- * What /dev/redoubt understands. A request holds the input of the hypercall, then its output; `in` is read, `out` is
- * written. Layouts are the same for 32-bit and 64-bit callers. Reserved fields must be 0.
+ * What /dev/redoubt understands. A request holds the input of the hypercall, then its output; `in`
+ * is read, `out` is written. Layouts are the same for 32-bit and 64-bit callers. Reserved fields
+ * must be 0.
  */
 #include "hv/abi/redoubt.h"
 

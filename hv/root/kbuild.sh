@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Usage: kbuild.sh 6.1|6.12 OUT_DIR SOURCE_DIR MODULE
-# What build.sh of each module does: copy the sources (kbuild writes beside them), build, strip, and fail on any warning.
+# What build.sh of each module does: copy the sources (kbuild writes beside them), build, strip, and
+# fail on any warning.
 set -eu
 
 series=$1 out=$2 source=$3 module=$4

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * redoubt.ko: the root partition's door to the hypervisor. It finds Redoubt by CPUID and gives /dev/redoubt, whose
- * requests are hv/root/ioctl.h. It parses nothing of what the hypervisor answers: that is the work of user space.
+ * redoubt.ko: the root partition's door to the hypervisor. It finds Redoubt by CPUID and gives
+ * /dev/redoubt, whose requests are hv/root/ioctl.h. It parses nothing of what the hypervisor
+ * answers: that is the work of user space.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -79,7 +80,10 @@ static int rd_open(struct inode *inode, struct file *file)
 	struct rd_pages *pages;
 	int error;
 
-	/* The mode alone would let a container's root in, which CAP_SYS_ADMIN of the machine does not. */
+	/*
+	 * The mode alone would let a container's root in, which CAP_SYS_ADMIN of the machine does
+	 * not.
+	 */
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
@@ -150,7 +154,7 @@ static int rd_greet(void)
 	else
 		pr_info("Redoubt %.*s\n", (int)sizeof(info->version), info->version);
 	if (error == -EPROTO)
-		pr_err("the hypervisor has ABI %u, this module has %u: use the module of the same release\n",
+		pr_err("the hypervisor has ABI %u, this module %u: use the module of its release\n",
 		       info->abi_version, RD_ABI_VERSION);
 	mutex_unlock(&pages.lock);
 	rd_pages_free(&pages);
@@ -162,7 +166,7 @@ static int __init rd_init(void)
 	int error;
 
 	if (!rd_present()) {
-		pr_err("this machine was not booted through Redoubt: no signature at CPUID leaf %#x\n",
+		pr_err("not booted through Redoubt: no signature at CPUID leaf %#x\n",
 		       RD_CPUID_LEAF);
 		return -ENODEV;
 	}

@@ -46,7 +46,8 @@ struct acpi_info {
 	uint8_t pm1_evt_len, pm1_cnt_len;
 	uint16_t pm_timer; /* port, 0 for absent */
 	bool pm_timer_32bit;
-	uint16_t smi_cmd;
+	uint16_t smi_cmd;      /* 0: the machine has no SMI command port */
+	uint8_t acpi_enable;   /* what to write there for ACPI mode; 0: it is always on */
 	bool reset_is_io;
 	uint16_t reset_port; /* 0 for absent */
 	uint8_t reset_value;

@@ -192,6 +192,7 @@ bool acpi_read_fadt(const struct acpi_table *t, struct acpi_info *out, uint64_t 
 				 le32(t->p + 48));
 	}
 	out->smi_cmd = (uint16_t)le32(t->p + 48);
+	out->acpi_enable = t->p[52];
 	if (!pm_ports(t, out, why)) {
 		return false;
 	}

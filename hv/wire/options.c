@@ -16,7 +16,6 @@ enum key {
 	KEY_IOMMU,
 	KEY_SERIAL,
 	KEY_SERIAL_PORT,
-	KEY_TEST,
 	KEY_ROOT_CMDLINE,
 	KEY_COUNT,
 };
@@ -44,8 +43,6 @@ static const struct key_text keys[KEY_COUNT] = {
 			 "write serial=on or serial=off" },
 	[KEY_SERIAL_PORT] = { "serial_port", "serial_port is not a port number",
 			      "serial_port given twice", "write for example serial_port=0x3f8" },
-	[KEY_TEST] = { "test", "test is not a known test", "test given twice",
-		       "remove it (test=no-protect is for test builds only)" },
 	[KEY_ROOT_CMDLINE] = { "root_cmdline", "root_cmdline is empty or longer than 2047 bytes",
 			       "root_cmdline given twice",
 			       "shorten it; write root_cmdline=\"\" for none" },
@@ -230,9 +227,6 @@ static bool set_value(const char *text, enum key key, const struct slice *s, str
 		}
 		o->serial_port = (uint16_t)n;
 		return true;
-	case KEY_TEST:
-		o->unsafe_no_protect = same(text, s, "no-protect");
-		return o->unsafe_no_protect;
 	case KEY_ROOT_CMDLINE:
 		return root_cmdline(text, s, o);
 	default:
@@ -302,9 +296,15 @@ static bool split(const char *text, const struct slice *s, struct word *w)
 	return false;
 }
 
-/* A path without '=' before its first '/': the image's file name. */
+/* The image's file name: a path without '=' before its first '/', or a word that ends in ".elf". */
 static bool is_path(const char *text, const struct slice *s)
 {
+	static const char suffix[] = { '.', 'e', 'l', 'f' };
+	bool elf = s->len > sizeof(suffix);
+
+	for (size_t i = 0; elf && i < sizeof(suffix); i++) {
+		elf = text[s->at + s->len - sizeof(suffix) + i] == suffix[i];
+	}
 	for (size_t i = 0; i < s->len; i++) {
 		if (text[s->at + i] == '=') {
 			return false;
@@ -313,7 +313,7 @@ static bool is_path(const char *text, const struct slice *s)
 			return true;
 		}
 	}
-	return false;
+	return elf;
 }
 
 /*

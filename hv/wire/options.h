@@ -15,7 +15,6 @@ struct hv_options {
 	enum options_iommu iommu; /* iommu=auto|off|require */
 	bool serial;		  /* serial=on|off: default on */
 	uint16_t serial_port;	  /* serial_port=0x3f8 */
-	bool unsafe_no_protect;	  /* test=no-protect: TEST BUILDS ONLY, leaves hypervisor frames mapped, to prove that the attacks work */
 	char root_cmdline[2048];  /* root_cmdline="...": replaces the kernel module's arguments when present */
 	bool root_cmdline_set;
 };
@@ -26,7 +25,7 @@ void options_defaults(struct hv_options *o);
  * Parses a command line (words separated by blanks; a value may be in double quotes) and merges it into *o.
  * Numbers: decimal or 0x; sizes with K, M, G. An unknown key, a missing or malformed value, a key given twice in the same text,
  * a word without '=': refused, *why names the key in `field` through a static string and why->value is the byte offset of the word.
- * The first word of a Multiboot 1 command line may be the file name of the image: words that contain '/' and no '=' before it are skipped when first.
+ * The first word of a Multiboot 1 command line may be the file name of the image: a first word with '/' and no '=' before it, or one that ends in ".elf" without '=', is skipped.
  */
 bool options_parse_cmdline(const char *text, size_t len, struct hv_options *o, struct wire_fault *why);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * A20 off: the chipset clears bit 20 of every address of CPU 0, so the hypervisor's code and tables at odd MiB are
- * replaced by what the attacker has one MiB below. To see it and live, a piece of code of ours turns A20 off, looks,
- * and turns it on again, while all that the CPU touches lies in even MiB: its tables, its code, its lists.
+ * A20 off: the chipset clears bit 20 of every address of CPU 0, so the hypervisor's code and tables
+ * at odd MiB are replaced by what the attacker has one MiB below. To see it and live, a piece of
+ * code of ours turns A20 off, looks, and turns it on again, while all that the CPU touches lies in
+ * even MiB: its tables, its code, its lists.
  */
 #include <linux/io.h>
 #include <linux/irqflags.h>
@@ -14,10 +15,13 @@
 #include <asm/nospec-branch.h>
 #include <asm/ptrace.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
-/* Position-independent. RDI: list of (port, byte) pairs, 16 bits each, to the first port 0; RSI: a second one; RDX: what
- * to look at between the two. No stack but the return address, which is read when A20 is on again. */
+/*
+ * Position-independent. RDI: list of (port, byte) pairs, 16 bits each, to the first port 0; RSI: a
+ * second one; RDX: what to look at between the two. No stack but the return address, which is read
+ * when A20 is on again.
+ */
 asm(".pushsection .rodata, \"a\"\n"
     "a20_code:\n"
     "	endbr64\n"
@@ -143,8 +147,8 @@ static struct outcome a20_off(const struct attack *attack)
 		return outcome(BLOCKED, "#GP");
 	if (try.seen != ODD_MARK)
 		return outcome(ERROR, "saw %#llx", try.seen);
-	return below_hypervisor() ? outcome(BLOCKED, "A20 stayed on") :
-				    outcome(SKIPPED, "bare: this machine has no A20 there");
+	return below_hypervisor() ? outcome(BLOCKED, "A20 stayed on")
+				  : outcome(SKIPPED, "bare: this machine has no A20 there");
 }
 
 const struct attack a20_attacks[] = {

@@ -2,8 +2,8 @@
 #ifndef REDTEAM_ROOT_ATTACK_H
 #define REDTEAM_ROOT_ATTACK_H
 /*
- * What a malicious root kernel tries against the hypervisor below it. Every attack also runs bare, without a
- * hypervisor, where it must succeed: a test that cannot fail proves nothing.
+ * What a malicious root kernel tries against the hypervisor below it. Every attack also runs bare,
+ * without a hypervisor, where it must succeed: a test that cannot fail proves nothing.
  */
 #include <linux/io.h>
 #include <linux/pci.h>
@@ -15,7 +15,7 @@ enum verdict {
 	BLOCKED,   /* the attack had no effect, and the hypervisor said or showed so */
 	SUCCEEDED, /* the effect was seen */
 	SKIPPED,   /* this machine has nothing to attack with; `how` says what */
-	ERROR,	   /* cannot tell */
+	ERROR,     /* cannot tell */
 };
 
 struct outcome {
@@ -29,7 +29,10 @@ struct attack {
 	struct outcome (*run)(const struct attack *attack);
 	u32 argument; /* to `run`: a way, a register */
 	u64 flip;     /* of a register: the bits to change */
-	/* The machine may not outlive it (or not bare): then only by its own name, never in attack=all. */
+	/*
+	 * The machine may not outlive it (or not bare): then only by its own name, never in
+	 * attack=all.
+	 */
 	enum { HARMLESS, FATAL_BARE, FATAL } danger;
 };
 
@@ -47,7 +50,10 @@ phys_addr_t victim(unsigned int index);
 bool victim_is_ours(void);
 u64 denied_count(void);
 
-/* probe.c: instructions that survive the fault that they cause. Each returns NO_FAULT or the exception vector. */
+/*
+ * probe.c: instructions that survive the fault that they cause. Each returns NO_FAULT or the
+ * exception vector.
+ */
 #define NO_FAULT (-1)
 int try_rdmsr(u32 msr, u64 *value);
 int try_wrmsr(u32 msr, u64 value);
@@ -65,8 +71,9 @@ u64 hypercall(u64 control, phys_addr_t in, phys_addr_t out);
 bool get_info(struct rd_info *info);
 
 /*
- * paging.c: page tables made by hand, so that no check of Linux stands between the attacker and a physical address.
- * WINDOW_SLOT of the top table is free in every Linux; the tables lie in the first, even MiB of a 2 MiB block.
+ * paging.c: page tables made by hand, so that no check of Linux stands between the attacker and a
+ * physical address. WINDOW_SLOT of the top table is free in every Linux; the tables lie in the
+ * first, even MiB of a 2 MiB block.
  */
 struct window {
 	void *block;
@@ -88,11 +95,17 @@ void *window_map(struct window *window, unsigned int index, phys_addr_t physical
 void window_enter(struct window *window);
 void window_leave(struct window *window);
 
-/* memory.c: one access through a window on this CPU; exchange flips bits, tells which ones changed, and restores. */
+/*
+ * memory.c: one access through a window on this CPU; exchange flips bits, tells which ones changed,
+ * and restores.
+ */
 int window_read64(phys_addr_t physical, u64 *value);
 int window_exchange64(phys_addr_t physical, u64 flip, u64 *changed);
 
-/* startup.c: the local APIC, in the mode that Linux set; and another CPU running sixteen-bit code of ours. */
+/*
+ * startup.c: the local APIC, in the mode that Linux set; and another CPU running sixteen-bit code
+ * of ours.
+ */
 void apic_map(void);
 void apic_unmap(void);
 int apic_icr(u32 destination, u32 low);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * The confused deputy: ask the hypervisor itself to read or write its own memory, by giving it addresses there.
+ * The confused deputy: ask the hypervisor itself to read or write its own memory, by giving it
+ * addresses there.
  */
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -8,7 +9,7 @@
 
 #include <asm/page.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 /* TLFS 3.8 gives no status 0 to a call whose pages the caller cannot reach. */
 static struct outcome judge_status(u64 status)
@@ -117,10 +118,13 @@ const struct attack confuse_attacks[] = {
 	{ "hypercall-output", "the hypervisor overwrites itself", hypercall_output },
 	{ "hypercall-input", "the hypervisor reads its secrets as our request", hypercall_input },
 	{ "hypercall-wild", "a fault or a wrapped sum in the hypervisor", hypercall_wild },
-	{ "overlay-hypercall", "a write or a mapping at an address of our choice", overlay, 0x40000001 },
-	{ "overlay-vp-assist", "a write or a mapping at an address of our choice", overlay, 0x40000073 },
+	{ "overlay-hypercall", "a write or a mapping at an address of our choice", overlay,
+	  0x40000001 },
+	{ "overlay-vp-assist", "a write or a mapping at an address of our choice", overlay,
+	  0x40000073 },
 	{ "overlay-tsc", "a write or a mapping at an address of our choice", overlay, 0x40000021 },
-	{ "overlay-siefp", "a write or a mapping at an address of our choice", overlay, 0x40000082 },
+	{ "overlay-siefp", "a write or a mapping at an address of our choice", overlay,
+	  0x40000082 },
 	{ "overlay-simp", "a write or a mapping at an address of our choice", overlay, 0x40000083 },
 	{}
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * DMA: the root owns the devices, so it can tell one to copy hypervisor memory. QEMU's `edu` device does what it is
- * told: -device edu,dma_mask=0xffffffffffffffff
+ * DMA: the root owns the devices, so it can tell one to copy hypervisor memory. QEMU's `edu` device
+ * does what it is told: -device edu,dma_mask=0xffffffffffffffff
  */
 #include <linux/delay.h>
 #include <linux/gfp.h>
@@ -9,7 +9,7 @@
 #include <linux/pci.h>
 #include <linux/string.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 #define EDU_RAISE 0x60
 #define EDU_LOWER 0x64
@@ -97,7 +97,9 @@ static void edu_end(struct edu_work *work)
 	free_page((unsigned long)work->in);
 }
 
-/* Memory to device to other memory, both the root's own: what a driver does, and must go on doing. */
+/*
+ * Memory to device to other memory, both the root's own: what a driver does, and must go on doing.
+ */
 static struct outcome edu_control(const struct attack *attack)
 {
 	struct edu_work work;
@@ -122,7 +124,10 @@ static bool all_bytes(const u8 *bytes, u8 value)
 	return !memchr_inv(bytes, value, EDU_BYTES);
 }
 
-/* Answers true if bytes of physical came through the device: not what was there before, not zeros, not ones. */
+/*
+ * Answers true if bytes of physical came through the device: not what was there before, not zeros,
+ * not ones.
+ */
 static bool edu_steal(struct edu_work *work, phys_addr_t physical)
 {
 	memset(work->out, 0xa5, PAGE_SIZE);
@@ -193,7 +198,8 @@ static struct outcome edu_write(const struct attack *attack)
 }
 
 const struct attack edu_attacks[] = {
-	{ "edu-control", "nothing: this one MUST succeed, or the other two prove nothing", edu_control },
+	{ "edu-control", "nothing: this one MUST succeed, or the other two prove nothing",
+	  edu_control },
 	{ "edu-read", "secrets of the hypervisor, by DMA", edu_read },
 	{ "edu-write", "code in the hypervisor, by DMA", edu_write },
 	{}

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * Interrupts of a kind that only processors should send, from devices: INIT, SMI and NMI by an entry of the IO-APIC, by
- * a message of the device, and by a DMA write to the address of messages. The target is the captive CPU of startup.c:
- * a counter that stands still is a CPU that was stopped.
+ * Interrupts of a kind that only processors should send, from devices: INIT, SMI and NMI by an
+ * entry of the IO-APIC, by a message of the device, and by a DMA write to the address of messages.
+ * The target is the captive CPU of startup.c: a counter that stands still is a CPU that was
+ * stopped.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/pci.h>
 #include <linux/string.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 #define IOAPIC_BASE 0xfec00000
 
@@ -139,8 +140,10 @@ static struct outcome device_interrupt(const struct attack *attack)
 }
 
 const struct attack ipi_attacks[] = {
-	{ "ioapic-init", "physical CPUs stopped by a device", device_interrupt, BY_IOAPIC | MODE_INIT },
-	{ "ioapic-smi", "code in SMM, below the hypervisor", device_interrupt, BY_IOAPIC | MODE_SMI },
+	{ "ioapic-init", "physical CPUs stopped by a device", device_interrupt,
+	  BY_IOAPIC | MODE_INIT },
+	{ "ioapic-smi", "code in SMM, below the hypervisor", device_interrupt,
+	  BY_IOAPIC | MODE_SMI },
 	{ "ioapic-nmi", "an NMI inside the hypervisor", device_interrupt, BY_IOAPIC | MODE_NMI },
 	{ "msi-init", "physical CPUs stopped by a device", device_interrupt, BY_MSI | MODE_INIT },
 	{ "msi-smi", "code in SMM, below the hypervisor", device_interrupt, BY_MSI | MODE_SMI },

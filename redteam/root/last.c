@@ -11,11 +11,11 @@
 #include <asm/desc.h>
 #include <asm/smp.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 /*
- * Where firmware jumps after the wake, in sixteen-bit mode, with the hypervisor's memory open: says so on COM1 and
- * stops. At the start of a page below 1 MiB.
+ * Where firmware jumps after the wake, in sixteen-bit mode, with the hypervisor's memory open: says
+ * so on COM1 and stops. At the start of a page below 1 MiB.
  */
 asm(".pushsection .rodata, \"a\"\n"
     ".code16\n"
@@ -36,7 +36,8 @@ asm(".pushsection .rodata, \"a\"\n"
     "	jmp 1b\n"
     "3:	hlt\n"
     "	jmp 3b\n"
-    "wake_text: .asciz \"\\r\\nATTACK acpi-s3: SUCCEEDED(our 16-bit code ran after the wake)\\r\\n\"\n"
+    "wake_text: .ascii \"\\r\\nATTACK acpi-s3: SUCCEEDED\"\n"
+    "	.asciz \"(our 16-bit code ran after the wake)\\r\\n\"\n"
     "wake_code_end:\n"
     ".code64\n"
     ".popsection\n");
@@ -134,7 +135,9 @@ static struct outcome acpi_s3(const struct attack *attack)
 		       told ? "there is" : "no");
 }
 
-/* The boot CPU restarts at the reset vector: into firmware, with the hypervisor's memory as it is. */
+/*
+ * The boot CPU restarts at the reset vector: into firmware, with the hypervisor's memory as it is.
+ */
 static struct outcome init_self(const struct attack *attack)
 {
 	int fault;
@@ -143,8 +146,7 @@ static struct outcome init_self(const struct attack *attack)
 	msleep(200);
 	if (fault != NO_FAULT)
 		return blocked_by(fault);
-	return below_hypervisor() ? outcome(BLOCKED, "ignored") :
-				    outcome(SKIPPED, "bare: ignored");
+	return below_hypervisor() ? outcome(BLOCKED, "ignored") : outcome(SKIPPED, "bare: ignored");
 }
 
 /* Not to be survived; what counts is that the hypervisor says so and resets in order. */
@@ -159,8 +161,10 @@ static struct outcome triple_fault(const struct attack *attack)
 }
 
 const struct attack last_attacks[] = {
-	{ "acpi-s3", "the machine, by waking up below the hypervisor", acpi_s3, .danger = FATAL_BARE },
-	{ "init-self", "the boot CPU in firmware, with memory as it is", init_self, .danger = FATAL },
+	{ "acpi-s3", "the machine, by waking up below the hypervisor", acpi_s3,
+	  .danger = FATAL_BARE },
+	{ "init-self", "the boot CPU in firmware, with memory as it is", init_self,
+	  .danger = FATAL },
 	{ "triple-fault", "a CPU in shutdown under the hypervisor", triple_fault, .danger = FATAL },
 	{}
 };

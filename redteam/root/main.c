@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * attack.ko: what a malicious root kernel does to the hypervisor below it. insmod attack.ko attack=NAME|all; one line
- * per attack in the kernel log: "ATTACK name: BLOCKED(how)|SUCCEEDED(how)|SKIPPED(why)|ERROR(why)". See README.md.
+ * attack.ko: what a malicious root kernel does to the hypervisor below it. insmod attack.ko
+ * attack=NAME|all; one line per attack in the kernel log: "ATTACK name:
+ * BLOCKED(how)|SUCCEEDED(how)|SKIPPED(why)|ERROR(why)". See README.md.
  */
 #include <linux/delay.h>
 #include <linux/gfp.h>
@@ -13,7 +14,7 @@
 
 #include <asm/processor.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 static char *attack_name = "all";
 module_param_named(attack, attack_name, charp, 0400);
@@ -33,8 +34,8 @@ static unsigned int verdict_count[ERROR + 1];
 static const char *const verdict_names[] = { "BLOCKED", "SUCCEEDED", "SKIPPED", "ERROR" };
 
 static const struct attack *const groups[] = {
-	memory_attacks, confuse_attacks, msr_attacks,	  svm_attacks, port_attacks,
-	a20_attacks,	edu_attacks,	 startup_attacks, ipi_attacks, last_attacks,
+	memory_attacks, confuse_attacks, msr_attacks,     svm_attacks, port_attacks,
+	a20_attacks,    edu_attacks,     startup_attacks, ipi_attacks, last_attacks,
 };
 
 struct outcome outcome(enum verdict verdict, const char *format, ...)

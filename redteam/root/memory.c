@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * Attacks on memory by CPU. The mapping is made by hand (paging.c): Linux's own functions refuse some of it, which
- * would say nothing about the hypervisor.
+ * Attacks on memory by CPU. The mapping is made by hand (paging.c): Linux's own functions refuse
+ * some of it, which would say nothing about the hypervisor.
  */
 #include <linux/acpi.h>
 #include <linux/gfp.h>
@@ -12,7 +12,7 @@
 #include <asm/msr-index.h>
 #include <asm/traps.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 #define MAGIC 0x4b43415454415252ull
 
@@ -180,8 +180,10 @@ static struct outcome cpu_walk(const struct attack *attack)
 	return blocked_by(fault);
 }
 
-
-/* The interrupt controller of the physical CPU, through its page: with it come INIT and SIPI for every CPU. */
+/*
+ * The interrupt controller of the physical CPU, through its page: with it come INIT and SIPI for
+ * every CPU.
+ */
 static struct outcome apic_page(const struct attack *attack)
 {
 	u64 apic_base = 0;

@@ -7,7 +7,7 @@
 
 #include <asm/special_insns.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 #define ENTRY_PRESENT 1ull
 #define ENTRY_WRITABLE 2ull

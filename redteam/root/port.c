@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * I/O ports that reach below: fw_cfg's DMA, SMIs, and the chipset's key to SMM memory. An SMI is seen by code of ours
- * in SMM: firmware often leaves CPUs other than the first with their SMM entry at 0x38000, in ordinary memory.
+ * I/O ports that reach below: fw_cfg's DMA, SMIs, and the chipset's key to SMM memory. An SMI is
+ * seen by code of ours in SMM: firmware often leaves CPUs other than the first with their SMM entry
+ * at 0x38000, in ordinary memory.
  */
 #include <linux/delay.h>
 #include <linux/gfp.h>
@@ -13,7 +14,7 @@
 
 #include <asm/msr-index.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 #define FW_CFG_DMA_PORT 0x514
 #define FW_CFG_ERROR 0x01
@@ -57,9 +58,8 @@ static struct outcome fw_cfg(const struct attack *attack)
 	if (fault != NO_FAULT)
 		result = blocked_by(fault);
 	else if (memcmp(page + 2048, "QEMU", 4) != 0)
-		result = below_hypervisor() ?
-				 outcome(BLOCKED, "not even our own page was written") :
-				 outcome(SKIPPED, "bare: this machine has no fw_cfg");
+		result = below_hypervisor() ? outcome(BLOCKED, "not even our own page was written")
+					    : outcome(SKIPPED, "bare: this machine has no fw_cfg");
 	else if (fw_cfg_write_to(dma, victim(0) + 1024) != NO_FAULT ||
 		 (be32_to_cpu(dma->control) & FW_CFG_ERROR) || dma->control)
 		result = outcome(BLOCKED, "our own page was written, this one not");
@@ -115,8 +115,7 @@ static u64 smi_count(void)
 	u64 sum = 0;
 	int cpu;
 
-	for_each_online_cpu(cpu)
-		smp_call_function_single(cpu, smi_count_here, &sum, 1);
+	for_each_online_cpu(cpu) smp_call_function_single(cpu, smi_count_here, &sum, 1);
 	return sum;
 }
 
@@ -228,8 +227,8 @@ static struct outcome smram_open(const struct attack *attack)
 	if (new & ~old & 0x40)
 		return outcome(SUCCEEDED, "SMRAM is open: 0xa8000 shows %#llx, before %#llx", open,
 			       closed);
-	return below_hypervisor() ? outcome(BLOCKED, "SMRAM register stays %#x", new) :
-				    outcome(SKIPPED, "bare: firmware has locked it");
+	return below_hypervisor() ? outcome(BLOCKED, "SMRAM register stays %#x", new)
+				  : outcome(SKIPPED, "bare: firmware has locked it");
 }
 
 const struct attack port_attacks[] = {

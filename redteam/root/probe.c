@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * Instructions that survive the fault that they cause: the exception table of Linux puts the vector in EAX (this is how
- * an exception that the hypervisor injects is seen), the straight path puts -1 there.
+ * Instructions that survive the fault that they cause: the exception table of Linux puts the vector
+ * in EAX (this is how an exception that the hypervisor injects is seen), the straight path puts -1
+ * there.
  */
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -10,7 +11,7 @@
 #include <asm/asm.h>
 #include <asm/traps.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 int try_rdmsr(u32 msr, u64 *value)
 {

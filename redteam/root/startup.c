@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * INIT and SIPI: start another CPU at sixteen-bit code of ours. If that CPU came up without the hypervisor, its CPUID
- * would show it. The same captive CPU then serves as the target of INITs and SMIs from devices (ipi.c).
+ * INIT and SIPI: start another CPU at sixteen-bit code of ours. If that CPU came up without the
+ * hypervisor, its CPUID would show it. The same captive CPU then serves as the target of INITs and
+ * SMIs from devices (ipi.c).
  */
 #include <linux/cpu.h>
 #include <linux/delay.h>
@@ -13,7 +14,7 @@
 #include <asm/smp.h>
 #include <asm/traps.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 #define COUNTER 0x180
 #define SIGNATURE 0x184
@@ -187,10 +188,11 @@ struct outcome captive_judge(struct captive *captive, const char *what)
 	if (below_hypervisor() && !after.below)
 		return outcome(SUCCEEDED, "CPU 1 left the hypervisor by %s", what);
 	if (below_hypervisor())
-		return outcome(BLOCKED, ran ? "CPU 1 ran on" :
-					      "only the virtual CPU 1 stopped, and it started again");
-	return ran ? outcome(SKIPPED, "bare: %s did nothing", what) :
-		     outcome(SUCCEEDED, "%s stopped CPU 1", what);
+		return outcome(BLOCKED,
+			       ran ? "CPU 1 ran on"
+				   : "only the virtual CPU 1 stopped, and it started again");
+	return ran ? outcome(SKIPPED, "bare: %s did nothing", what)
+		   : outcome(SUCCEEDED, "%s stopped CPU 1", what);
 }
 
 static struct outcome init_sipi(const struct attack *attack)
@@ -228,8 +230,7 @@ static struct outcome init_all(const struct attack *attack)
 	return fault != NO_FAULT && result.verdict == BLOCKED ? blocked_by(fault) : result;
 }
 
-const struct attack startup_attacks[] = {
-	{ "init-sipi", "a CPU without the hypervisor", init_sipi },
-	{ "init-all", "all other CPUs stopped", init_all },
-	{}
-};
+const struct attack startup_attacks[] = { { "init-sipi", "a CPU without the hypervisor",
+					    init_sipi },
+					  { "init-all", "all other CPUs stopped", init_all },
+					  {} };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * The instructions of SVM, at ring 0. Bare they are tried with EFER.SVME set, and work; above the hypervisor EFER.SVME
- * is set in truth and hidden, so each has to be intercepted and answered with #UD.
+ * The instructions of SVM, at ring 0. Bare they are tried with EFER.SVME set, and work; above the
+ * hypervisor EFER.SVME is set in truth and hidden, so each has to be intercepted and answered with
+ * #UD.
  */
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -12,19 +13,19 @@
 #include <asm/msr-index.h>
 #include <asm/processor.h>
 
-#include "attack.h"
+#include "redteam/root/attack.h"
 
 /* One instruction with RAX and RCX given; `after` runs only if it did not fault. */
-#define TRY(first, bytes, after)                                                                \
-	({                                                                                      \
-		u64 rax__ = (first);                                                            \
-		asm volatile("1: .byte " bytes "\n\t" after "\n\t"                              \
-			     "mov $-1, %%eax\n"                                                 \
-			     "2:\n" _ASM_EXTABLE_FAULT(1b, 2b)                                  \
-			     : "+a"(rax__)                                                      \
-			     : "c"(1)                                                           \
-			     : "memory", "cc");                                                 \
-		(int)rax__;                                                                     \
+#define TRY(first, bytes, after)                                   \
+	({                                                         \
+		u64 rax__ = (first);                               \
+		asm volatile("1: .byte " bytes "\n\t" after "\n\t" \
+			     "mov $-1, %%eax\n"                    \
+			     "2:\n" _ASM_EXTABLE_FAULT(1b, 2b)     \
+			     : "+a"(rax__)                         \
+			     : "c"(1)                              \
+			     : "memory", "cc");                    \
+		(int)rax__;                                        \
 	})
 
 #define STGI_BYTES "0x0f, 0x01, 0xdc"
@@ -63,7 +64,8 @@ static struct outcome svm_instruction(const struct attack *attack)
 
 	if (!pages)
 		return outcome(ERROR, "no memory");
-	if (attack->argument == SKINIT && !below_hypervisor() && (cpuid_ecx(0x80000001) & 1 << 12)) {
+	if (attack->argument == SKINIT && !below_hypervisor() &&
+	    (cpuid_ecx(0x80000001) & 1 << 12)) {
 		free_pages((unsigned long)pages, 1);
 		return outcome(SKIPPED, "bare it works, and gives the CPU away");
 	}
@@ -114,8 +116,9 @@ static struct outcome invd(const struct attack *attack)
 		return blocked_by(fault);
 	if (!below_hypervisor())
 		return outcome(SUCCEEDED, "it was executed (QEMU has no cache to lose)");
-	return denied_count() != denied ? outcome(BLOCKED, "replaced by something harmless") :
-					  outcome(ERROR, "no fault and no count: replaced, or executed?");
+	return denied_count() != denied
+		       ? outcome(BLOCKED, "replaced by something harmless")
+		       : outcome(ERROR, "no fault and no count: replaced, or executed?");
 }
 
 const struct attack svm_attacks[] = {

@@ -16,6 +16,7 @@ CHECKS = (
     ("cpus:{cpus}", 60),
     ("memmap:{ram}", 60),
     ("hv", 90),
+    ("hidden-svm", 60),
     ("serial:1500", 120),
     ("disk-ahci", 240),
     ("disk-virtio", 240),
@@ -34,7 +35,7 @@ CHECKS = (
     ("dmesg", 60),
 )
 NAMES = tuple(c.split(":")[0] for c, _ in CHECKS)
-HV_ONLY = ("hv",)
+HV_ONLY = ("hv", "hidden-svm")
 LONG_SOAK = 600
 
 
@@ -127,7 +128,7 @@ BAD = (
     Bad("tiny-kernel", r"kernel|bzimage|truncated", kernel_edit="tiny"),
     Bad("malformed-kernel", r"kernel|bzimage|HdrS", kernel_edit="malformed"),
     Bad("old-protocol-kernel", r"kernel|bzimage|protocol|version", kernel_edit="old"),
-    Bad("unknown-option", r"frobnicate|option", then="either", hv_options="frobnicate=1"),
+    Bad("unknown-option", r"frobnicate|option|unknown key", then="either", hv_options="frobnicate=1"),
     Bad("malformed-option", r"pool|option", then="either", hv_options="pool=banana"),
     Bad("unaligned-pool", r"pool", then="either", hv_options="pool=4097"),
     Bad("bad-config", r"config|option|line", then="either", config=b"pool = 64M\nnonsense here\n"),

@@ -317,10 +317,11 @@ class Machine:
         if self.echo:
             self.echo(now, text)
 
-    def expect(self, regex, timeout, fail=None, partial=False):
+    def expect(self, regex, timeout, fail=None, partial=False, quiet=None):
         """Waits for a line that matches; returns the match. Lines before it are consumed.
 
         fail: a regex that ends the wait at once. partial: also look at an unfinished line.
+        quiet: seconds without any new line that end the wait too.
         """
         want, bad = re.compile(regex), re.compile(fail) if fail else None
         deadline = time.monotonic() + timeout
@@ -338,6 +339,9 @@ class Machine:
                     return found
                 if self._eof:
                     raise MachineError(self.report(f"waiting for /{regex}/: QEMU ended ({self.why_ended()})"))
+                idle = self.elapsed() - (self.lines[-1][0] if self.lines else 0)
+                if quiet and idle > quiet:
+                    raise MachineError(self.report(f"waiting for /{regex}/: no serial line for {idle:.0f} s"))
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise MachineError(self.report(f"no line matching /{regex}/ in {timeout:.0f} s"))

@@ -14,7 +14,8 @@ import machine as mc
 
 FACTOR = float(os.environ.get("REDOUBT_TIME_FACTOR", "1"))
 BOOT_TIME = 300 * FACTOR
-FATAL = r"Kernel panic|redoubt: (error|panic)|^error: (file ./boot/(vml|ini|red)|you need)|Attempted to kill init"
+QUIET = 75 * FACTOR     # seconds without a serial line that mean a boot hangs
+FATAL = r"Kernel panic|(?<!\] )redoubt: (error|panic)|^error: (file ./boot/(vml|ini|red)|you need)|Attempted to kill init"
 RT = re.compile(r"\bRT (init|ready|start|info|json|show|pass|fail|skip|note|end)\b ?(\S*) ?(.*)$")
 
 
@@ -107,8 +108,8 @@ def run(case, tests, product, rep, soak=None, verbose=False):
         spec, limits = root_spec(case, product, server.port, tests, soak)
         with mc.Machine(spec, log, echo) as m:
             try:
-                m.expect(r"\bRT init\b", BOOT_TIME, fail=FATAL)
-                m.expect(r"\bRT ready\b", 120 * FACTOR, fail=FATAL)
+                m.expect(r"\bRT init\b", BOOT_TIME, fail=FATAL, quiet=QUIET)
+                m.expect(r"\bRT ready\b", 120 * FACTOR, fail=FATAL, quiet=QUIET)
                 resets = m.resets()
                 r.result("PASS", "boot", f"root's init after {m.elapsed():.1f} s")
                 current = _checks(m, r, limits)
@@ -199,7 +200,7 @@ def _hidden_memory(r):
 
 def _end(m, r, case, resets):
     if case.end == "reboot":
-        m.expect(r"\bRT init\b", BOOT_TIME, fail=FATAL)
+        m.expect(r"\bRT init\b", BOOT_TIME, fail=FATAL, quiet=QUIET)
         if m.resets() == resets:
             raise mc.MachineError(m.report("a second boot without a reset of the machine"))
         r.result("PASS", "reboot", "reset and second boot seen")

@@ -24,7 +24,7 @@ import tty
 import images
 import machine as mc
 from product import Product
-from rootcase import FACTOR, FATAL, RT, EchoServer
+from rootcase import FACTOR, FATAL, QUIET, RT, EchoServer
 
 ESCAPE = b"\x1d"        # Ctrl-]
 
@@ -32,7 +32,7 @@ ESCAPE = b"\x1d"        # Ctrl-]
 STAGES = (
     (r"BdsDxe: starting", "UEFI firmware starts the boot loader"),
     (r"GRUB: loading", "GRUB loads the hypervisor, the root kernel and its initramfs"),
-    (r"redoubt: (?!error|warning)(.*)", None),
+    (r"^redoubt: (?!error|warning)(.*)", None),
     (r"Linux version (\S+)", "root kernel starts: Linux {0}, as Debian ships it"),
     (r"smp: Brought up .*?(\d+) CPU", "root has {0} CPU(s)"),
     (r"Run /init as init process", "root kernel is up, its first process starts"),
@@ -66,7 +66,7 @@ class Progress:
                 self.seen.add(pattern)
                 self.say(seconds, told.format(*found.groups()))
             return
-        if re.search(r"redoubt: (error|warning)", text):
+        if re.search(r"^redoubt: (error|warning)", text):
             self.say(seconds, text)
 
 
@@ -213,7 +213,7 @@ def main():
         progress.say(0, f"machine on: {a.machine}, {a.cpus} CPUs, {a.mem} MiB, emulated by QEMU ({a.accel})")
         full = lambda t, s: print(f"[{t:9.3f}] {s}", flush=True)
         with mc.Machine(spec, log, full if a.verbose else progress.line) as m:
-            m.expect(r"\bRT ready\b", 300 * FACTOR, fail=FATAL)
+            m.expect(r"\bRT ready\b", 300 * FACTOR, fail=FATAL, quiet=QUIET)
             if a.keep:
                 m.expect(r"\bRT end shell", 60 * FACTOR, fail=FATAL)
                 m.echo = None

@@ -15,37 +15,52 @@ if(NOT hv_sources)
 	message(FATAL_ERROR "no hypervisor sources in ${hv_folders}")
 endif()
 
+# One file says whether hypervisor memory is kept from the root. A second image links its opposite, so that the
+# tests of the attacks can show that the attacks work without it.
+set(hv_protect ${CMAKE_SOURCE_DIR}/hv/core/protect.c)
+list(REMOVE_ITEM hv_sources ${hv_protect})
 add_library(hv_objects OBJECT ${hv_sources})
-target_include_directories(hv_objects PRIVATE ${CMAKE_SOURCE_DIR})
-target_compile_options(hv_objects PRIVATE
-	"$<$<COMPILE_LANGUAGE:C>:${REDOUBT_HV_COMMON}>"
-	"$<$<COMPILE_LANGUAGE:ASM>:${REDOUBT_HV_ASM}>")
+add_library(hv_protect OBJECT ${hv_protect})
+add_library(hv_protect_off OBJECT ${CMAKE_SOURCE_DIR}/tests/system/unprotected/protect_off.c)
+foreach(target hv_objects hv_protect hv_protect_off)
+	target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+	target_compile_options(${target} PRIVATE
+		"$<$<COMPILE_LANGUAGE:C>:${REDOUBT_HV_COMMON}>"
+		"$<$<COMPILE_LANGUAGE:ASM>:${REDOUBT_HV_ASM}>")
+endforeach()
 
 find_program(REDOUBT_LLD ld.lld-16 REQUIRED)
 find_program(REDOUBT_PYTHON python3 HINTS /usr/bin REQUIRED)
 set(hv_script ${CMAKE_SOURCE_DIR}/hv/boot/hv.ld)
 set(hv_wrap ${CMAKE_SOURCE_DIR}/tools/mkelf32.py)
 get_property(hv_wire GLOBAL PROPERTY REDOUBT_WIRE_hv)
-set(hv_inputs "$<TARGET_OBJECTS:hv_objects>" ${hv_wire})
+set(hv_shared "$<TARGET_OBJECTS:hv_objects>" ${hv_wire})
+set(hv_inputs ${hv_shared} "$<TARGET_OBJECTS:hv_protect>")
 
 # What the linker takes, for mitigations/build/check_image.py: after link-time optimisation the map no longer says it.
 file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/redoubt.inputs CONTENT "$<JOIN:${hv_inputs},\n>\n")
 
-add_custom_command(
-	OUTPUT ${CMAKE_BINARY_DIR}/redoubt.elf64
-	BYPRODUCTS ${CMAKE_BINARY_DIR}/redoubt.map
-	COMMAND ${REDOUBT_LLD} ${REDOUBT_HV_LINK} -T ${hv_script} -Map=${CMAKE_BINARY_DIR}/redoubt.map
-		-o ${CMAKE_BINARY_DIR}/redoubt.elf64 ${hv_inputs}
-	DEPENDS ${hv_inputs} ${hv_script}
-	COMMENT "Linking redoubt.elf64"
-	COMMAND_EXPAND_LISTS VERBATIM)
-add_custom_command(
-	OUTPUT ${CMAKE_BINARY_DIR}/redoubt.elf
-	COMMAND ${REDOUBT_PYTHON} ${hv_wrap} ${CMAKE_BINARY_DIR}/redoubt.elf64 ${CMAKE_BINARY_DIR}/redoubt.elf
-	DEPENDS ${CMAKE_BINARY_DIR}/redoubt.elf64 ${hv_wrap}
-	COMMENT "Wrapping redoubt.elf"
-	VERBATIM)
+# redoubt_image(NAME OBJECTS): NAME.elf64 and NAME.elf
+function(redoubt_image name objects)
+	set(image ${CMAKE_BINARY_DIR}/${name})
+	add_custom_command(
+		OUTPUT ${image}.elf64
+		BYPRODUCTS ${image}.map
+		COMMAND ${REDOUBT_LLD} ${REDOUBT_HV_LINK} -T ${hv_script} -Map=${image}.map -o ${image}.elf64 ${objects}
+		DEPENDS ${objects} ${hv_script}
+		COMMENT "Linking ${name}.elf64"
+		COMMAND_EXPAND_LISTS VERBATIM)
+	add_custom_command(
+		OUTPUT ${image}.elf
+		COMMAND ${REDOUBT_PYTHON} ${hv_wrap} ${image}.elf64 ${image}.elf
+		DEPENDS ${image}.elf64 ${hv_wrap}
+		COMMENT "Wrapping ${name}.elf"
+		VERBATIM)
+endfunction()
+redoubt_image(redoubt "${hv_inputs}")
+redoubt_image(redoubt-unprotected "${hv_shared};$<TARGET_OBJECTS:hv_protect_off>")
 add_custom_target(redoubt ALL DEPENDS ${CMAKE_BINARY_DIR}/redoubt.elf)
+add_custom_target(redoubt_unprotected ALL DEPENDS ${CMAKE_BINARY_DIR}/redoubt-unprotected.elf)
 
 # One program per folder of hv/host, except hv/host/lib, which is linked into each.
 file(GLOB host_lib CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/host/lib/*.c)

@@ -1,17 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Unit tests: every tests/unit/<room>/test_*.c is one program and one ctest, with ASan and UBSan. Other .c files of the
 # same folder are linked into each of its tests. Every test has all parsers; tests/unit/core has the whole
-# architecture-neutral core on the fake architecture besides.
-
-file(GLOB core_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/core/*.c ${CMAKE_SOURCE_DIR}/hv/arch/fake/*.c)
-# The host has its own memcpy, memmove, memset and memcmp, and the sanitizers watch them.
-list(FILTER core_sources EXCLUDE REGEX "/hv/core/string\\.c$")
-file(GLOB core_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/core/test_*.c)
-if(core_sources AND core_tests)
-	add_library(core_host OBJECT ${core_sources})
-	target_include_directories(core_host PRIVATE ${CMAKE_SOURCE_DIR})
-	target_compile_options(core_host PRIVATE ${REDOUBT_SANITIZE})
-endif()
+# architecture-neutral core on the fake architecture besides (core_host, parsers.cmake), tests/unit/boot the layout.
 
 file(GLOB unit_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_SOURCE_DIR}/tests/unit/*)
 set(unit_count 0)
@@ -30,6 +20,8 @@ foreach(folder ${unit_folders})
 		target_link_options(${target} PRIVATE ${REDOUBT_SANITIZE_LINK})
 		if(room STREQUAL "core")
 			target_link_libraries(${target} PRIVATE core_host)
+		elseif(room STREQUAL "boot")
+			target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/hv/boot/layout.c)
 		endif()
 		target_link_libraries(${target} PRIVATE wire_host cmocka)
 		add_test(NAME unit.${room}.${stem} COMMAND ${target})

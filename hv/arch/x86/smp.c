@@ -35,6 +35,7 @@ static uint64_t at(const uint8_t *where)
 NORETURN static void ap_entry(uint32_t index)
 {
 	cpu_init_this(index, boot_handoff.apic_id[index]);
+	mtrr_load();
 	apic_init_cpu();
 	main_secondary(index);
 }
@@ -80,6 +81,7 @@ static bool start_one(uint32_t index)
 
 void smp_start_all(void)
 {
+	mtrr_save();
 	for (uint32_t i = 1; i < boot_handoff.cpu_count; i++) {
 		if (!start_one(i)) {
 			panic("CPU with APIC id %u does not start: check the firmware's CPU settings, or use cpus=%u",

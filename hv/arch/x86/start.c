@@ -42,6 +42,7 @@ __attribute__((no_stack_protector)) void arch_start_cpu0(void)
 void arch_start_others(void)
 {
 	smp_start_all();
+	firmware_close_smm();
 }
 
 void arch_start_secondary(void)

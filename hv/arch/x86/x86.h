@@ -125,6 +125,13 @@ uint64_t tsc_calibrate(const struct acpi_info *acpi);
 void cpu_init_this(uint32_t index, uint32_t apic_id);
 uint64_t cpu_features(void); /* RD_PROT_* of the control registers that are on */
 
+/* mtrr.c */
+void mtrr_save(void); /* on the first CPU */
+void mtrr_load(void); /* on the others */
+
+/* firmware.c */
+void firmware_close_smm(void);
+
 /* smp.c */
 void smp_start_all(void);
 

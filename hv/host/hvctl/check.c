@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the hypervisor answered is checked here, once, before it is used: counts, lengths and texts are in bounds, sums
- * do not wrap, sequences go forward. A hypervisor of another release must end in a message, not in a wild read.
+ * What the hypervisor answered is checked here, once, before it is used: counts, lengths and texts
+ * are in bounds, sums do not wrap, sequences go forward. A hypervisor of another release must end
+ * in a message, not in a wild read.
  */
 #include "hv/host/hvctl/hvctl.h"
 

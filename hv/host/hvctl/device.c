@@ -31,7 +31,7 @@ static const char *ioctl_remedy(int error)
 	case EINVAL:
 		return "redoubt.ko is of another release than hvctl: load the matching one";
 	case EOPNOTSUPP:
-		return "the hypervisor is of another release than hvctl: install the matching hvctl";
+		return "the hypervisor is of another release than hvctl: install its hvctl";
 	default:
 		return "see the kernel log";
 	}
@@ -70,16 +70,17 @@ static bool device_request(int fd, unsigned long request, void *argument, const 
 static bool answer_good(const char *fault)
 {
 	if (fault != NULL) {
-		(void)fprintf(stderr,
-			      "hvctl: the hypervisor answered with %s: install the hvctl of its release\n",
-			      fault);
+		(void)fprintf(
+			stderr,
+			"hvctl: the hypervisor answered with %s: install its release of hvctl\n",
+			fault);
 	}
 	return fault == NULL;
 }
 
 bool device_get_info(int fd, struct rd_info *info)
 {
-	struct rd_ioctl_info request = {.in = {.abi_version = RD_ABI_VERSION}};
+	struct rd_ioctl_info request = { .in = { .abi_version = RD_ABI_VERSION } };
 
 	if (!device_request(fd, RD_IOCTL_GET_INFO, &request, "information") ||
 	    !answer_good(check_info(&request.out))) {
@@ -91,7 +92,7 @@ bool device_get_info(int fd, struct rd_info *info)
 
 bool device_read_log(int fd, uint64_t sequence, struct rd_log *log)
 {
-	struct rd_ioctl_log request = {.in = {.sequence = sequence}};
+	struct rd_ioctl_log request = { .in = { .sequence = sequence } };
 
 	if (!device_request(fd, RD_IOCTL_READ_LOG, &request, "log") ||
 	    !answer_good(check_log(&request.out, sequence))) {

@@ -6,7 +6,7 @@
 #include <time.h>
 
 /* Redoubt has no interrupt for new records: look four times a second. */
-static const struct timespec follow_pause = {.tv_nsec = 250 * 1000 * 1000};
+static const struct timespec follow_pause = { .tv_nsec = 250 * 1000 * 1000 };
 
 static bool print_json(const struct rd_log_record *record)
 {
@@ -27,9 +27,9 @@ static bool print_text(const struct rd_log_record *record)
 	char text[TEXT_SIZE(RD_LOG_TEXT_MAX)];
 
 	text_escape(text, sizeof(text), record->text, record->length);
-	return printf("[%5" PRIu64 ".%06" PRIu64 "] cpu%-2u %-7s  %s\n", record->time_ns / 1000000000,
-		      record->time_ns / 1000 % 1000000, record->cpu, level_names[record->level],
-		      text) >= 0;
+	return printf("[%5" PRIu64 ".%06" PRIu64 "] cpu%-2u %-7s  %s\n",
+		      record->time_ns / 1000000000, record->time_ns / 1000 % 1000000, record->cpu,
+		      level_names[record->level], text) >= 0;
 }
 
 static bool print_records(const struct rd_log *log, bool json, unsigned int max_level)
@@ -47,13 +47,16 @@ static bool print_records(const struct rd_log *log, bool json, unsigned int max_
 	return fflush(stdout) == 0;
 }
 
-/* Records that were overwritten before they were read are seen as a gap in the sequence, and said. */
+/*
+ * Records that were overwritten before they were read are seen as a gap in the sequence, and said.
+ */
 static void tell_gap(const struct rd_log *log, uint64_t expected)
 {
 	uint64_t first = log->count != 0 ? log->record[0].sequence : log->next;
 
 	if (first > expected) {
-		(void)fprintf(stderr, "hvctl: %" PRIu64 " older records are gone\n", first - expected);
+		(void)fprintf(stderr, "hvctl: %" PRIu64 " older records are gone\n",
+			      first - expected);
 	}
 }
 

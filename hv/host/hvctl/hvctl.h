@@ -21,7 +21,10 @@ bool device_open(int *fd);
 bool device_get_info(int fd, struct rd_info *info);
 bool device_read_log(int fd, uint64_t sequence, struct rd_log *log);
 
-/* check.c: answers of the hypervisor are checked before anything else reads them; NULL or what is wrong. */
+/*
+ * check.c: answers of the hypervisor are checked before anything else reads them; NULL or what is
+ * wrong.
+ */
 const char *check_info(struct rd_info *info);
 const char *check_log(struct rd_log *log, uint64_t asked);
 

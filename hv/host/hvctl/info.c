@@ -11,31 +11,31 @@ struct bit_name {
 };
 
 static const struct bit_name protections[] = {
-	{RD_PROT_NPT, "npt", "hypervisor memory kept from the root's CPUs"},
-	{RD_PROT_IOMMU, "iommu", "hypervisor memory kept from devices"},
-	{RD_PROT_SLEEP, "sleep", "sleep states that restart below are refused"},
-	{RD_PROT_MSR_LIST, "msr_list", "MSRs denied unless listed"},
-	{RD_PROT_PORT_LIST, "port_list", "I/O ports that reach below are denied"},
-	{RD_PROT_NX, "nx", "NX"},
-	{RD_PROT_SMEP, "smep", "SMEP"},
-	{RD_PROT_SMAP, "smap", "SMAP"},
-	{RD_PROT_UMIP, "umip", "UMIP"},
-	{RD_PROT_WX, "wx", "no page writable and executable"},
-	{RD_PROT_RO_AFTER_INIT, "ro_after_init", "read-only after start"},
-	{RD_PROT_KASLR, "kaslr", "random base address"},
-	{RD_PROT_CANARY, "canary", "random stack canaries"},
-	{RD_PROT_HW_RNG, "hw_rng", "randomness from the CPU"},
+	{ RD_PROT_NPT, "npt", "hypervisor memory kept from the root's CPUs" },
+	{ RD_PROT_IOMMU, "iommu", "hypervisor memory kept from devices" },
+	{ RD_PROT_SLEEP, "sleep", "sleep states that restart below are refused" },
+	{ RD_PROT_MSR_LIST, "msr_list", "MSRs denied unless listed" },
+	{ RD_PROT_PORT_LIST, "port_list", "I/O ports that reach below are denied" },
+	{ RD_PROT_NX, "nx", "NX" },
+	{ RD_PROT_SMEP, "smep", "SMEP" },
+	{ RD_PROT_SMAP, "smap", "SMAP" },
+	{ RD_PROT_UMIP, "umip", "UMIP" },
+	{ RD_PROT_WX, "wx", "no page writable and executable" },
+	{ RD_PROT_RO_AFTER_INIT, "ro_after_init", "read-only after start" },
+	{ RD_PROT_KASLR, "kaslr", "random base address" },
+	{ RD_PROT_CANARY, "canary", "random stack canaries" },
+	{ RD_PROT_HW_RNG, "hw_rng", "randomness from the CPU" },
 };
 
 static const struct bit_name hardware[] = {
-	{RD_HW_NRIPS, "nrips", "next RIP"},
-	{RD_HW_DECODE_ASSISTS, "decode_assists", "decode assists"},
-	{RD_HW_FLUSH_BY_ASID, "flush_by_asid", "flush by ASID"},
-	{RD_HW_X2APIC, "x2apic", "x2APIC"},
-	{RD_HW_TSC_DEADLINE, "tsc_deadline", "TSC deadline"},
-	{RD_HW_PAGE1GB, "page1gb", "1 GiB pages"},
-	{RD_HW_INVARIANT_TSC, "invariant_tsc", "invariant TSC"},
-	{RD_HW_VMCB_CLEAN, "vmcb_clean", "VMCB clean bits"},
+	{ RD_HW_NRIPS, "nrips", "next RIP" },
+	{ RD_HW_DECODE_ASSISTS, "decode_assists", "decode assists" },
+	{ RD_HW_FLUSH_BY_ASID, "flush_by_asid", "flush by ASID" },
+	{ RD_HW_X2APIC, "x2apic", "x2APIC" },
+	{ RD_HW_TSC_DEADLINE, "tsc_deadline", "TSC deadline" },
+	{ RD_HW_PAGE1GB, "page1gb", "1 GiB pages" },
+	{ RD_HW_INVARIANT_TSC, "invariant_tsc", "invariant TSC" },
+	{ RD_HW_VMCB_CLEAN, "vmcb_clean", "VMCB clean bits" },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -49,7 +49,7 @@ static const char *const owners[] = {
 
 static const char *type_name(uint32_t type)
 {
-	static const char *const names[] = {"?", "RAM", "reserved", "ACPI", "NVS", "unusable"};
+	static const char *const names[] = { "?", "RAM", "reserved", "ACPI", "NVS", "unusable" };
 
 	return type < COUNT(names) ? names[type] : "?";
 }
@@ -69,9 +69,9 @@ static const char *iommu_warning(const struct rd_info *info)
 		return NULL;
 	}
 	if (info->iommu_count == 0) {
-		return "no IOMMU: any device that the root drives can read and write the hypervisor";
+		return "no IOMMU: any device of the root can read and write the hypervisor";
 	}
-	return "the IOMMU is not in use: any device that the root drives can read and write the hypervisor";
+	return "the IOMMU is not used: any device of the root can read and write the hypervisor";
 }
 
 static json_t *json_text(const char *text)
@@ -128,7 +128,8 @@ static json_t *json_iommu(const struct rd_info *info)
 
 	json_object_set_new(object, "count", json_u64(info->iommu_count));
 	json_object_set_new(object, "faults", json_u64(info->iommu_faults));
-	json_object_set_new(object, "warning", warning != NULL ? json_string(warning) : json_null());
+	json_object_set_new(object, "warning",
+			    warning != NULL ? json_string(warning) : json_null());
 	return object;
 }
 

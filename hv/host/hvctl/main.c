@@ -11,7 +11,7 @@
 #define HVCTL_VERSION "unknown"
 #endif
 
-const char *const level_names[LEVEL_COUNT] = {"error", "warning", "info", "debug"};
+const char *const level_names[LEVEL_COUNT] = { "error", "warning", "info", "debug" };
 
 static const char usage_text[] =
 	"usage: hvctl info [--json]\n"
@@ -33,8 +33,8 @@ struct arguments {
 
 static int usage_error(const char *fault, const char *word)
 {
-	(void)fprintf(stderr, "hvctl: %s%s%s: see hvctl --help\n", fault, word[0] != '\0' ? " " : "",
-		      word);
+	(void)fprintf(stderr, "hvctl: %s%s%s: see hvctl --help\n", fault,
+		      word[0] != '\0' ? " " : "", word);
 	return EXIT_USAGE;
 }
 
@@ -52,11 +52,11 @@ static bool parse_level(const char *text, unsigned int *level)
 /* argv[0] is the verb. Answers EXIT_OK or, having told the user, EXIT_USAGE. */
 static int parse_arguments(int argc, char **argv, bool dmesg, struct arguments *arguments)
 {
-	static const struct option info_options[] = {{"json", no_argument, NULL, 'j'}, {0}};
-	static const struct option dmesg_options[] = {{"json", no_argument, NULL, 'j'},
-						      {"level", required_argument, NULL, 'l'},
-						      {"follow", no_argument, NULL, 'f'},
-						      {0}};
+	static const struct option info_options[] = { { "json", no_argument, NULL, 'j' }, { 0 } };
+	static const struct option dmesg_options[] = { { "json", no_argument, NULL, 'j' },
+						       { "level", required_argument, NULL, 'l' },
+						       { "follow", no_argument, NULL, 'f' },
+						       { 0 } };
 	int option;
 
 	opterr = 0;
@@ -88,7 +88,7 @@ static int parse_arguments(int argc, char **argv, bool dmesg, struct arguments *
 
 static int run(int argc, char **argv)
 {
-	struct arguments arguments = {.max_level = LEVEL_COUNT - 1};
+	struct arguments arguments = { .max_level = LEVEL_COUNT - 1 };
 	bool dmesg = strcmp(argv[0], "dmesg") == 0;
 	int fd;
 	int code;
@@ -123,8 +123,9 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0) {
 		code = fputs(usage_text, stdout) >= 0 ? EXIT_OK : EXIT_ERROR;
 	} else if (strcmp(argv[1], "--version") == 0) {
-		code = printf("hvctl %s, ABI %d\n", HVCTL_VERSION, RD_ABI_VERSION) >= 0 ? EXIT_OK
-											 : EXIT_ERROR;
+		code = printf("hvctl %s, ABI %d\n", HVCTL_VERSION, RD_ABI_VERSION) >= 0
+			       ? EXIT_OK
+			       : EXIT_ERROR;
 	} else {
 		code = run(argc - 1, argv + 1);
 	}

@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 /*
- * Copy text, up to its end or length bytes, with everything but printable ASCII as \xNN: log records can carry bytes
- * that the root or a child chose, and a terminal obeys some of them. The result is valid UTF-8, too.
+ * Copy text, up to its end or length bytes, with everything but printable ASCII as \xNN: log
+ * records can carry bytes that the root or a child chose, and a terminal obeys some of them. The
+ * result is valid UTF-8, too.
  */
 void text_escape(char *out, size_t out_size, const char *text, size_t length)
 {
@@ -34,7 +35,7 @@ void text_escape(char *out, size_t out_size, const char *text, size_t length)
 /* Whole bytes below 1 KiB; else one digit after the point, rounded down. */
 void text_size(char *out, size_t out_size, uint64_t bytes)
 {
-	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	unsigned int unit = 0;
 
 	if (bytes < 1024) {

@@ -8,7 +8,9 @@
 #define _GNU_SOURCE
 #include "rt.h"
 
+#include <linux/rtc.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -306,12 +308,37 @@ static void ask_hypervisor(void)
 
 	if (fd < 0 || access("/x/hvctl", X_OK))
 		return;
-	if (syscall(SYS_finit_module, fd, "", 0))
-		say("RB note redoubt.ko: %s\n", strerror(errno));
+	if (syscall(SYS_finit_module, fd, "", 0)) {
+		if (errno != ENODEV)	/* bare: there is no hypervisor to ask */
+			say("RB note redoubt.ko: %s\n", strerror(errno));
+		close(fd);
+		return;
+	}
 	close(fd);
 	say("RB json ");
 	run((const char *const[]){ "/bin/sh", "-c", "/x/hvctl info --json | tr -d '\\n'", NULL });
 	say("\n");
+}
+
+/*
+ * The emulated RTC starts with the machine at 2026-01-01 and follows virtual time: a TSC that does not count
+ * from power-on, or not at 1 GHz, shows here.
+ */
+static void check_tsc(void)
+{
+	int fd = open("/dev/rtc0", O_RDONLY);
+	struct rtc_time t;
+	double tsc = tsc_now() / 1e9, card;
+
+	if (fd < 0 || ioctl(fd, RTC_RD_TIME, &t)) {
+		say("RB note /dev/rtc0: %s\n", strerror(errno));
+		return;
+	}
+	close(fd);
+	card = ((t.tm_mday - 1) * 24 + t.tm_hour) * 3600.0 + t.tm_min * 60 + t.tm_sec;
+	if (t.tm_year != 126 || t.tm_mon || card - tsc > 1.2 || tsc - card > 1.2)
+		say("RB note WRONG CLOCK: TSC says %.2f s since power-on, the RTC %.0f s: times are not to be trusted\n",
+		    tsc, card);
 }
 
 int main(int argc, char **argv)
@@ -336,6 +363,7 @@ int main(int argc, char **argv)
 	mount("sys", "/sys", "sysfs", 0, NULL);
 	mount("dev", "/dev", "devtmpfs", 0, NULL);
 	setenv("PATH", "/bin", 1);
+	check_tsc();
 	mono0 = now();
 	tsc0 = tsc_now();
 

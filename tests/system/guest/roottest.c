@@ -9,9 +9,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <limits.h>
 #include <linux/fs.h>
-#include <linux/rtc.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <regex.h>
@@ -551,6 +549,32 @@ static void memmap(unsigned long limit_mib)
 	pass("%llu KiB of RAM in %d ranges", ram / 1024, n);
 }
 
+/* --- what the root must not see ------------------------------------------- */
+
+static void hidden_svm(void)
+{
+	static char text[1 << 16];
+	uint64_t efer = 0, other;
+	int fd;
+
+	slurp("/proc/cpuinfo", text, sizeof text);
+	if (matches("flags.*[ \t]svm( |$)", strtok(strstr(text, "flags") ? strstr(text, "flags") : text, "\n")))
+		fail("the root sees SVM in CPUID");
+	if (!access("/sys/firmware/acpi/tables/IVRS", F_OK))
+		fail("the root sees the IOMMU's ACPI table (IVRS)");
+	fd = open("/dev/cpu/0/msr", O_RDONLY);
+	if (fd < 0)
+		fail("/dev/cpu/0/msr: %s", strerror(errno));
+	if (pread(fd, &efer, 8, 0xc0000080) != 8)
+		fail("EFER cannot be read: %s", strerror(errno));
+	if (efer & 1 << 12)
+		fail("EFER.SVME is set for the root");
+	if (pread(fd, &other, 8, 0xc0010117) == 8)
+		fail("VM_HSAVE_PA can be read: %#llx", (unsigned long long)other);
+	close(fd);
+	pass("no SVM in CPUID, no IVRS, EFER.SVME clear, VM_HSAVE_PA refused");
+}
+
 int main(int argc, char **argv)
 {
 	const char *cmd = argc > 1 ? argv[1] : "";
@@ -570,6 +594,7 @@ int main(int argc, char **argv)
 	if (!strcmp(cmd, "dmesg")) dmesg();
 	if (!strcmp(cmd, "interrupts")) interrupts();
 	if (!strcmp(cmd, "irqmove")) irqmove();
+	if (!strcmp(cmd, "hidden-svm")) hidden_svm();
 	if (!strcmp(cmd, "memmap")) memmap(strtoul(a1, NULL, 0));
 	fail("no check of this name in roottest");
 }

@@ -105,7 +105,7 @@ def acpi(memory):
 
 OPTIONS = {
     "cmdline": b"\0/boot/redoubt.elf pool=512M cpus=2 debugcon=on loglevel=debug iommu=require",
-    "quotes": b'\0serial=off "root_cmdline=a b" serial_port=0x2f8 test=no-protect',
+    "quotes": b'\0serial=off "root_cmdline=a b" serial_port=0x2f8',
     "escape": b'\0root_cmdline="dyndbg=\\"file x +p\\" ro"',
     "config": b'\1#redoubt\n# comment\npool = 1G\ncpus=4 # two\nroot_cmdline = root=/dev/sda1 ro\niommu=auto\n',
     "crlf": b'\1loglevel=warn\r\nserial = on\r\nroot_cmdline = "quiet # not"\r\n',

@@ -357,6 +357,7 @@ static void fadt(void)
 	memcpy(f, "FACP", 4);
 	put32(f + 40, DSDT);
 	put32(f + 48, 0xb2);
+	f[52] = 0xf1;
 	put32(f + 56, 0x600);
 	put32(f + 64, 0x604);
 	put32(f + 76, 0x608);
@@ -416,6 +417,7 @@ static void test_sample(void **state)
 	assert_int_equal(info.pm_timer, 0x608);
 	assert_true(info.pm_timer_32bit);
 	assert_int_equal(info.smi_cmd, 0xb2);
+	assert_int_equal(info.acpi_enable, 0xf1);
 	assert_true(info.reset_is_io);
 	assert_int_equal(info.reset_port, 0xcf9);
 	assert_int_equal(info.reset_value, 0x0f);

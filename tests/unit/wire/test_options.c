@@ -52,7 +52,6 @@ static void test_defaults(void **state)
 	assert_int_equal(o.iommu, OPTIONS_IOMMU_AUTO);
 	assert_true(o.serial);
 	assert_int_equal(o.serial_port, 0x3f8);
-	assert_false(o.unsafe_no_protect);
 	assert_false(o.root_cmdline_set);
 	assert_int_equal(o.root_cmdline[0], 0);
 	assert_true(cmdline(""));
@@ -66,7 +65,7 @@ static void test_all_keys(void **state)
 	(void)state;
 	assert_true(cmdline(
 		"/boot/redoubt.elf pool=512M cpus=3 debugcon=on loglevel=debug iommu=require "
-		"serial=off serial_port=0x2f8 test=no-protect root_cmdline=\"a b=c  d\""));
+		"serial=off serial_port=0x2f8 root_cmdline=\"a b=c  d\""));
 	assert_true(o.pool_bytes == 512ull << 20);
 	assert_int_equal(o.root_cpus, 3);
 	assert_true(o.debugcon);
@@ -74,7 +73,6 @@ static void test_all_keys(void **state)
 	assert_int_equal(o.iommu, OPTIONS_IOMMU_REQUIRE);
 	assert_false(o.serial);
 	assert_int_equal(o.serial_port, 0x2f8);
-	assert_true(o.unsafe_no_protect);
 	assert_true(o.root_cmdline_set);
 	assert_string_equal(o.root_cmdline, "a b=c  d");
 	assert_true(
@@ -168,7 +166,7 @@ static const struct {
 	{ "serial_port=0x103f8", "serial_port", 0 },
 	{ "test=", "test", 0 },
 	{ "test=protect", "test", 0 },
-	{ "test=no-protectx", "test", 0 },
+	{ "test=no-protect", "test", 0 },
 	{ "root_cmdline=", "root_cmdline", 0 },
 	{ "cpus=1 cpus=1", "cpus given twice", 7 },
 	{ "cpus=1 cpus=2", "cpus given twice", 7 },

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Input: byte 0: 1 no 1 GiB leaves, 2 a heap of 24 frames; then a script of maps, unmaps, look-ups and changes of ownership, compared
+ * with a plain array (npt) and checked for order and overlap (owner).
+ */
+#include <string.h>
+
+#include "fuzz/script.h"
+#include "hv/arch/fake/fake.h"
+#include "hv/core/arch.h"
+#include "hv/core/heap.h"
+#include "hv/core/npt.h"
+#include "hv/core/owner.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Two 4 MiB stretches of guest memory, each around a 1 GiB border. */
+#define STRETCH 1024u
+static const uint64_t stretch_base[2] = { 0x3fe00000, 0x7fffe00000 };
+
+static struct {
+	uint64_t to;
+	unsigned access; /* 0: not mapped */
+} model[2][STRETCH];
+
+static struct npt npt;
+
+static void check_page(unsigned where, unsigned page)
+{
+	uint64_t at = stretch_base[where] + (uint64_t)page * PAGE_SIZE, span = 0;
+	unsigned access = 99;
+	hpa_t h;
+
+	if (!npt_lookup(&npt, gpa(at + 5), &h, &access, &span)) {
+		CHECK_FUZZ(model[where][page].access == 0);
+		return;
+	}
+	CHECK_FUZZ(model[where][page].access == access && h.v == model[where][page].to + 5);
+	CHECK_FUZZ(span == PAGE_SIZE || span == PAGE_SIZE_2M || (span == PAGE_SIZE_1G && fake.npt_1g));
+}
+
+/* After a refusal for lack of memory: what is there must still be the old or the new translation. */
+static void adopt(unsigned where, unsigned first, unsigned n, uint64_t to, unsigned access)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		uint64_t at = stretch_base[where] + (uint64_t)i * PAGE_SIZE;
+		uint64_t fresh = to + (uint64_t)(i - first) * PAGE_SIZE;
+		unsigned have = 0;
+		hpa_t h = hpa(0);
+
+		if (!npt_lookup(&npt, gpa(at), &h, &have, NULL)) {
+			have = 0;
+		}
+		CHECK_FUZZ((have == model[where][i].access && (have == 0 || h.v == model[where][i].to)) ||
+			   (have == access && (have == 0 || h.v == fresh)));
+		model[where][i].access = have;
+		model[where][i].to = h.v;
+	}
+}
+
+static void change(struct script *s, unsigned op)
+{
+	unsigned where = op >> 4 & 1;
+	unsigned first = (unsigned)script_take(s, 2) % STRETCH;
+	unsigned n = (unsigned)script_take(s, 2) % (STRETCH - first + 1);
+	uint64_t to = (script_take(s, 3) << PAGE_SHIFT) & ((op & 0x20) != 0 ? ~(PAGE_SIZE_2M - 1) : ~0ull);
+	unsigned access = 1 + (op >> 5 & 7) % 7;
+	uint64_t at = stretch_base[where] + (uint64_t)first * PAGE_SIZE;
+	bool ok;
+
+	if ((op & 0x40) != 0) { /* the same place within 2 MiB, so that large leaves fit */
+		first &= ~511u;
+		n = n > 512 ? 1024 - first : n;
+		n = n > STRETCH - first ? STRETCH - first : n;
+		at = stretch_base[where] + (uint64_t)first * PAGE_SIZE;
+		to &= ~(PAGE_SIZE_2M - 1);
+	}
+	if ((op & 7) < 4) {
+		ok = npt_map(&npt, gpa(at), hpa(to), (uint64_t)n * PAGE_SIZE, access);
+	} else {
+		ok = npt_unmap(&npt, gpa(at), (uint64_t)n * PAGE_SIZE);
+		access = 0;
+	}
+	if (!ok) {
+		CHECK_FUZZ(heap_available() == 0);
+		adopt(where, first, n, to, access);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		model[where][first + i].access = access;
+		model[where][first + i].to = to + (uint64_t)i * PAGE_SIZE;
+	}
+}
+
+static void check_owners(void)
+{
+	uint64_t sum = 0, sums = 0;
+
+	for (uint32_t i = 0; i < owner_count(); i++) {
+		const struct owner_range *r = owner_get(i);
+
+		CHECK_FUZZ(r != NULL && r->base + r->size >= r->base && r->owner <= RD_OWNER_FIRMWARE);
+		CHECK_FUZZ(i == 0 || owner_get(i - 1)->base + owner_get(i - 1)->size <= r->base);
+		CHECK_FUZZ(r->size == 0 || owner_is_root_ram(r->base, r->size) == (r->owner == RD_OWNER_ROOT));
+		CHECK_FUZZ(r->size == 0 || owner_root_may_map(r->base, r->size) ==
+						   (r->owner == RD_OWNER_ROOT || r->owner == RD_OWNER_FIRMWARE));
+		sum += r->size;
+	}
+	CHECK_FUZZ(owner_get(owner_count()) == NULL && owner_count() <= OWNER_RANGES_MAX);
+	for (unsigned o = 0; o <= RD_OWNER_FIRMWARE; o++) {
+		sums += owner_bytes((enum rd_owner)o);
+	}
+	CHECK_FUZZ(sum == sums);
+}
+
+static void own(struct script *s, unsigned op)
+{
+	uint64_t base = script_take(s, 2) << 8, size = script_take(s, 2);
+	uint64_t before[4], after;
+
+	if ((op & 0x40) != 0) {
+		base = UINT64_MAX - base;
+	}
+	for (unsigned o = 0; o < 4; o++) {
+		before[o] = owner_bytes((enum rd_owner)o);
+	}
+	if ((op & 0x20) == 0) {
+		bool ok = owner_add(base, size, (op & 0x10) != 0 ? RD_OWNER_FIRMWARE : RD_OWNER_ROOT, 1);
+
+		after = owner_bytes(RD_OWNER_ROOT) + owner_bytes(RD_OWNER_FIRMWARE);
+		CHECK_FUZZ(after == before[0] + before[3] + (ok ? size : 0));
+	} else {
+		bool all = size != 0 && owner_is_root_ram(base, size);
+		bool ok = owner_take(base, size, (op & 0x10) != 0 ? RD_OWNER_POOL : RD_OWNER_HYPERVISOR);
+
+		CHECK_FUZZ(!ok || size == 0 || (all && !owner_root_may_map(base, size)));
+		CHECK_FUZZ(owner_bytes(RD_OWNER_ROOT) == before[0] - (ok ? size : 0));
+	}
+	check_owners();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct script s = { data, size, 0 };
+	unsigned flags = (unsigned)script_take(&s, 1);
+
+	fake_bare();
+	fake.npt_1g = (flags & 1) == 0;
+	heap_init(hpa(FAKE_REGION_BASE), (flags & 2) != 0 ? 24 * PAGE_SIZE : FAKE_REGION_SIZE);
+	owner_reset();
+	memset(model, 0, sizeof(model));
+	memset(&npt, 0, sizeof(npt));
+	CHECK_FUZZ(npt_create(&npt));
+	for (unsigned i = 0; i < 64 && script_more(&s); i++) {
+		unsigned op = (unsigned)script_take(&s, 1);
+
+		if ((op & 7) == 7) {
+			own(&s, op);
+		} else {
+			change(&s, op);
+			check_page(op >> 4 & 1, (unsigned)(op * 37u) % STRETCH);
+		}
+	}
+	for (unsigned w = 0; w < 2; w++) {
+		for (unsigned i = 0; i < STRETCH; i++) {
+			check_page(w, i);
+		}
+	}
+	CHECK_FUZZ(heap_total() - heap_available() >= npt.tables * PAGE_SIZE);
+	return 0;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HV_ARCH_FAKE_FAKE_H
+#define HV_ARCH_FAKE_FAKE_H
+/*
+ * The contract of hv/core/arch.h inside one thread of a Linux process, and the controls that unit tests and fuzz targets
+ * have over it. "Physical memory" is a buffer; every CPU is played by the same thread (fake_select). What would stop the
+ * real machine ends the process by abort(), so that a fuzzer sees every CHECK; a restart comes back to the caller.
+ */
+#include "hv/core/cpu.h"
+#include "hv/core/exit.h"
+#include "hv/core/handoff.h"
+#include "hv/core/types.h"
+#include "hv/core/vp.h"
+
+/* --- the machine --- */
+#define FAKE_RAM_SIZE (64ull << 20)
+#define FAKE_LOW_END 0x9fc00ull /* usable below; then firmware up to 1 MiB */
+#define FAKE_REGION_BASE (32ull << 20) /* the hypervisor's */
+#define FAKE_REGION_SIZE (8ull << 20)
+#define FAKE_POOL_BASE (40ull << 20)
+#define FAKE_POOL_SIZE (4ull << 20)
+#define FAKE_ACPI_BASE (62ull << 20) /* 64 KiB of ACPI tables, 64 KiB NVS, then firmware */
+#define FAKE_NVS_BASE (FAKE_ACPI_BASE + 0x10000)
+#define FAKE_FIRMWARE_BASE (FAKE_ACPI_BASE + 0x20000)
+#define FAKE_IOAPIC 0xfec00000ull
+#define FAKE_ECAM 0xb0000000ull
+#define FAKE_PM1A 0x604
+#define FAKE_PM1B 0x2604 /* above 0x1000, where the lists allow */
+#define FAKE_TSC_HZ 3000000000ull
+
+struct fake_config {
+	uint32_t cpus;
+	bool small_pages; /* no 1 GiB leaves */
+	bool piix4;	  /* chipset: PIIX4 rather than ICH9 */
+	bool no_s5;
+	uint64_t heap_bytes; /* 0: the whole region */
+	uint32_t iommus;
+};
+
+/* Runs hv_main up to the first entry into the guest. Once per process. */
+void fake_boot(const struct fake_config *c);
+/* The memory, heap and one CPU, without any partition: for tests of single files. May be repeated. */
+void fake_bare(void);
+
+/* --- running --- */
+enum fake_end { FAKE_RETURNED, FAKE_RAN_OUT, FAKE_IDLE, FAKE_RESET };
+
+struct fake_step { /* one stay in the guest */
+	struct exit_info exit;
+	bool take;		      /* the guest takes the offered vector, if it may */
+	uint64_t tsc;		      /* how long it stays */
+	void (*guest)(struct vp *vp); /* what it does there; may be NULL */
+};
+
+void fake_select(uint32_t cpu);
+/* Sets what arch_vp_enter answers next on this CPU. */
+void fake_queue(const struct fake_step *s, size_t n);
+/* cpu_run on a CPU, until the queue is empty, nothing is left to do, or the machine restarts. */
+enum fake_end fake_run(uint32_t cpu);
+/* exit_dispatch on the VP's CPU. */
+enum fake_end fake_exit(struct vp *vp, const struct exit_info *e);
+/* A physical interrupt that arch_take_interrupts or arch_idle will find. */
+void fake_raise(uint8_t vector, bool level);
+
+/* --- guest memory --- */
+uint8_t *fake_ram(uint64_t hpa); /* any byte of physical memory */
+void fake_ram_clear(void);	 /* zeroes what the root owns */
+
+/* --- VPs --- */
+enum fake_event { FAKE_NONE, FAKE_EXCEPTION, FAKE_NMI };
+
+struct arch_vp {
+	uint64_t cr0, cr3, cr4, efer, base[6];
+	unsigned cpl, mode;
+	uint8_t tpr;
+	bool shadow, watch_iret;
+	int offered; /* -1 none */
+	bool taken;
+	struct {
+		enum fake_event kind;
+		unsigned vector;
+		bool has_error;
+		uint32_t error;
+	} pending, delivered; /* to be injected by the next entry; by the last one */
+	uint32_t flushes, injected, resets;
+	int sipi; /* last vector, -1 none */
+	unsigned advanced; /* bytes, since the start */
+};
+
+struct arch_partition {
+	uint8_t port[65536 / 8]; /* 1: not intercepted */
+	uint8_t msr[3][0x2000];	 /* 1 read, 2 write not intercepted; 0.., 0xc0000000.., 0xc0010000.. */
+};
+
+bool fake_port_open(struct vp *vp, uint16_t port);
+unsigned fake_msr_open(struct vp *vp, uint32_t msr);
+
+/* --- what the core did --- */
+struct fake_access {
+	uint64_t addr;
+	unsigned size;
+	uint64_t value;
+	uint32_t pci; /* PCI address latch, for ports 0xcfc to 0xcff */
+};
+
+#define FAKE_LOG 64
+
+struct fake_machine {
+	uint64_t tsc, tsc_step; /* the clock advances by the step with each look */
+	uint64_t timer[CPU_MAX];
+	uint32_t kicks[CPU_MAX], device_eois, wbinvds, console_bytes, debugcon_bytes;
+	uint32_t iommu_flushes, iommu_faults, iommus;
+	bool no_random, npt_1g, sealed;
+	uint64_t out_count, mmio_count, msr_count;   /* writes so far; the last FAKE_LOG are below */
+	struct fake_access out[FAKE_LOG], mmio[FAKE_LOG], msr[FAKE_LOG];
+	uint32_t in_value;	/* what ports answer, but for the PCI ids of the chipset */
+	uint64_t mmio_value;	/* what device registers answer, but for the IO-APIC */
+	uint32_t ioapic_select, ioapic[256];
+	uint32_t windows; /* opened so far */
+};
+
+extern struct fake_machine fake;
+
+/* The last write of a kind. */
+const struct fake_access *fake_last_out(void);
+const struct fake_access *fake_last_mmio(void);
+void fake_cpuid_set(uint32_t leaf, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx);
+/* Ends the process: a rule of the contract was broken. */
+NORETURN void fake_fail(const char *what, uint64_t value);
+/* No lock is held and no window is open; else the process ends. */
+void fake_check_idle(void);
+/* true: the IO-APIC would deliver something that the core must never let through. */
+bool fake_ioapic_bad(void);
+
+/* --- between the files of this folder --- */
+NORETURN void fake_leave(enum fake_end why);
+void fake_locks_drop(void);
+void fake_windows_drop(void);
+void fake_vp_next(struct vp *vp, struct exit_info *out);
+
+#endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+/* Physical memory, windows, device registers, nested page-table entries. */
+#include <sanitizer/asan_interface.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "hv/abi/regs_x86.h"
+#include "hv/arch/fake/fake.h"
+#include "hv/core/arch.h"
+
+static uint8_t *ram;
+/* A window is a block of its own, so that the sanitizer sees an access beyond the page and one after the closing. */
+static struct {
+	uint8_t *block;
+	uint64_t frame; /* 1: closed */
+} window[CPU_MAX][WINDOW_SLOTS];
+
+static bool hypervisors(uint64_t at, uint64_t size)
+{
+	return at < FAKE_REGION_BASE + FAKE_REGION_SIZE && at + size > FAKE_REGION_BASE;
+}
+
+static bool pools(uint64_t at, uint64_t size)
+{
+	return at < FAKE_POOL_BASE + FAKE_POOL_SIZE && at + size > FAKE_POOL_BASE;
+}
+
+uint8_t *fake_ram(uint64_t at)
+{
+	if (ram == NULL) {
+		ram = mmap(NULL, FAKE_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			   -1, 0);
+		if (ram == MAP_FAILED) {
+			fake_fail("mmap", 0);
+		}
+	}
+	if (at >= FAKE_RAM_SIZE) {
+		fake_fail("beyond physical memory", at);
+	}
+	return ram + at;
+}
+
+void fake_ram_clear(void)
+{
+	madvise(fake_ram(0), FAKE_REGION_BASE, MADV_DONTNEED);
+	madvise(fake_ram(FAKE_POOL_BASE), FAKE_RAM_SIZE - FAKE_POOL_BASE, MADV_DONTNEED);
+}
+
+void *arch_heap_va(hpa_t frame)
+{
+	if (!hypervisors(frame.v, 1)) {
+		fake_fail("not a frame of the heap", frame.v);
+	}
+	return fake_ram(frame.v);
+}
+
+hpa_t arch_heap_pa(const void *va)
+{
+	uint64_t at = (uint64_t)((const uint8_t *)va - fake_ram(0));
+
+	if (!hypervisors(at, 1)) {
+		fake_fail("not an address of the heap", (uint64_t)va);
+	}
+	return hpa(at);
+}
+
+void *arch_window_open(unsigned slot, hpa_t frame)
+{
+	uint32_t cpu = arch_cpu_index();
+
+	if (slot >= WINDOW_SLOTS || (frame.v & (PAGE_SIZE - 1)) != 0 || frame.v >= FAKE_RAM_SIZE) {
+		fake_fail("window: bad slot or frame", frame.v);
+	}
+	if (hypervisors(frame.v, PAGE_SIZE) || pools(frame.v, PAGE_SIZE)) {
+		fake_fail("window onto memory that is not the root's", frame.v);
+	}
+	if (window[cpu][slot].block == NULL) {
+		window[cpu][slot].block = malloc(PAGE_SIZE);
+		window[cpu][slot].frame = 1;
+	}
+	if (window[cpu][slot].block == NULL || window[cpu][slot].frame != 1) {
+		fake_fail("window is open already", slot);
+	}
+	ASAN_UNPOISON_MEMORY_REGION(window[cpu][slot].block, PAGE_SIZE);
+	memcpy(window[cpu][slot].block, fake_ram(frame.v), PAGE_SIZE);
+	window[cpu][slot].frame = frame.v;
+	fake.windows++;
+	return window[cpu][slot].block;
+}
+
+void arch_window_close(unsigned slot)
+{
+	uint32_t cpu = arch_cpu_index();
+
+	if (slot >= WINDOW_SLOTS || window[cpu][slot].block == NULL || window[cpu][slot].frame == 1) {
+		fake_fail("window is not open", slot);
+	}
+	memcpy(fake_ram(window[cpu][slot].frame), window[cpu][slot].block, PAGE_SIZE);
+	ASAN_POISON_MEMORY_REGION(window[cpu][slot].block, PAGE_SIZE);
+	window[cpu][slot].frame = 1;
+	fake.windows--;
+}
+
+void fake_windows_drop(void)
+{
+	for (unsigned s = 0; s < WINDOW_SLOTS; s++) {
+		if (window[arch_cpu_index()][s].block != NULL && window[arch_cpu_index()][s].frame != 1) {
+			arch_window_close(s);
+		}
+	}
+}
+
+/* --- device registers --- */
+
+static void device_check(uint64_t at, unsigned size)
+{
+	if (size != 1 && size != 2 && size != 4 && size != 8) {
+		fake_fail("device access: size", size);
+	}
+	if (at < FAKE_RAM_SIZE || (at & (PAGE_SIZE - 1)) + size > PAGE_SIZE) {
+		fake_fail("device access: memory, or across a page", at);
+	}
+}
+
+static bool ioapic(uint64_t at)
+{
+	return (at & ~(PAGE_SIZE - 1)) == FAKE_IOAPIC;
+}
+
+/* Only the low 8 bits of the address are decoded, as in QEMU's and in several real ones. */
+uint64_t arch_mmio_read(hpa_t addr, unsigned size)
+{
+	device_check(addr.v, size);
+	if (!ioapic(addr.v)) {
+		return fake.mmio_value;
+	}
+	switch (addr.v & 0xff) {
+	case 0x00:
+		return fake.ioapic_select;
+	case 0x10:
+		return fake.ioapic_select == 1 ? 0x170020 : fake.ioapic[fake.ioapic_select & 0xff];
+	default:
+		return 0;
+	}
+}
+
+void arch_mmio_write(hpa_t addr, unsigned size, uint64_t v)
+{
+	device_check(addr.v, size);
+	fake.mmio[fake.mmio_count++ % FAKE_LOG] = (struct fake_access){ addr.v, size, v, 0 };
+	if (!ioapic(addr.v)) {
+		return;
+	}
+	switch (addr.v & 0xff) {
+	case 0x00:
+		fake.ioapic_select = (uint32_t)v & 0xff;
+		break;
+	case 0x10:
+		fake.ioapic[fake.ioapic_select & 0xff] = (uint32_t)v;
+		break;
+	default:
+		break;
+	}
+}
+
+const struct fake_access *fake_last_mmio(void)
+{
+	return fake.mmio_count == 0 ? NULL : &fake.mmio[(fake.mmio_count - 1) % FAKE_LOG];
+}
+
+bool fake_ioapic_bad(void)
+{
+	for (unsigned i = 0x10; i < 0x100; i += 2) {
+		uint32_t e = fake.ioapic[i];
+
+		if ((e & 0x10000) == 0 && e != 0 && ((e >> 8 & 7) > 1 || (e & 0xff) < 16 || (e & 0xff) >= 0xf0)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- nested page-table entries: not a format of any CPU, and shifted by level, so that misuse shows --- */
+
+#define E_PRESENT 0x4ull
+#define E_TABLE 0x10ull
+#define E_ACCESS_SHIFT 60 /* three bits */
+#define E_LEVEL_SHIFT 8	  /* three bits: of the entry itself */
+#define E_ADDR 0x000ffffffffff000ull
+
+static void entry_check(uint64_t e, unsigned level)
+{
+	if ((e >> E_LEVEL_SHIFT & 7) != level || level < 1 || level > 4) {
+		fake_fail("table entry used at another level", e);
+	}
+}
+
+uint64_t arch_npte_table(hpa_t table, unsigned level)
+{
+	if (level < 2 || level > 4 || (table.v & ~E_ADDR) != 0 || !hypervisors(table.v, PAGE_SIZE)) {
+		fake_fail("table entry: address or level", table.v);
+	}
+	return table.v | E_PRESENT | E_TABLE | (uint64_t)level << E_LEVEL_SHIFT;
+}
+
+uint64_t arch_npte_leaf(hpa_t frame, unsigned level, unsigned access)
+{
+	uint64_t span = 1ull << (PAGE_SHIFT + 9 * (level - 1));
+
+	if (level < 1 || level > 3 || (level == 3 && !fake.npt_1g) || (frame.v & ~E_ADDR) != 0 ||
+	    (frame.v & (span - 1)) != 0 || access > NPT_RWX) {
+		fake_fail("leaf: address, level or access", frame.v);
+	}
+	if (access == NPT_NONE) {
+		return 0;
+	}
+	return frame.v | E_PRESENT | (uint64_t)level << E_LEVEL_SHIFT | (uint64_t)access << E_ACCESS_SHIFT;
+}
+
+bool arch_npte_present(uint64_t e)
+{
+	return (e & E_PRESENT) != 0;
+}
+
+bool arch_npte_is_leaf(uint64_t e, unsigned level)
+{
+	entry_check(e, level);
+	return (e & E_TABLE) == 0;
+}
+
+hpa_t arch_npte_addr(uint64_t e, unsigned level)
+{
+	entry_check(e, level);
+	return hpa(e & E_ADDR);
+}
+
+unsigned arch_npte_access(uint64_t e)
+{
+	return (unsigned)(e >> E_ACCESS_SHIFT) & 7;
+}
+
+bool arch_npt_1g(void)
+{
+	return fake.npt_1g;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/* Virtual processors: state that tests read and write, and records of what was injected. */
+#include "hv/abi/regs_x86.h"
+#include "hv/arch/fake/fake.h"
+#include "hv/core/arch.h"
+#include "hv/core/heap.h"
+
+#define PARTITION_PAGES ((sizeof(struct arch_partition) + PAGE_SIZE - 1) / PAGE_SIZE)
+
+bool arch_vp_init(struct vp *vp)
+{
+	vp->arch = heap_alloc(1);
+	if (vp->arch == NULL) {
+		return false;
+	}
+	if (vp->partition->arch == NULL) {
+		vp->partition->arch = heap_alloc(PARTITION_PAGES);
+	}
+	if (vp->partition->arch == NULL) {
+		arch_vp_free(vp);
+		return false;
+	}
+	arch_vp_reset_init(vp);
+	vp->arch->resets = 0;
+	vp->arch->sipi = -1;
+	vp->arch->offered = -1;
+	return true;
+}
+
+void arch_vp_free(struct vp *vp)
+{
+	heap_free(vp->arch, 1);
+	vp->arch = NULL;
+}
+
+void arch_vp_reset_init(struct vp *vp)
+{
+	struct arch_vp *a = vp->arch;
+
+	__builtin_memset(vp->regs, 0, sizeof(vp->regs));
+	vp->rip = 0xfff0;
+	vp->rflags = 2;
+	a->cr0 = 0x60000010;
+	a->cr3 = a->cr4 = a->efer = 0;
+	for (unsigned i = 0; i < 6; i++) {
+		a->base[i] = 0;
+	}
+	a->base[1] = 0xffff0000;
+	a->cpl = 0;
+	a->mode = 16;
+	a->shadow = false;
+	a->pending.kind = FAKE_NONE;
+	a->resets++;
+}
+
+void arch_vp_start_sipi(struct vp *vp, uint8_t vector)
+{
+	vp->arch->sipi = vector;
+	vp->arch->base[1] = (uint64_t)vector << 12;
+	vp->rip = 0;
+}
+
+void arch_vp_start_linux64(struct vp *vp, uint64_t rip, uint64_t rsi, uint64_t cr3, uint64_t gdt)
+{
+	struct arch_vp *a = vp->arch;
+
+	(void)gdt;
+	a->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
+	a->cr4 = CR4_PAE;
+	a->cr3 = cr3;
+	a->efer = EFER_LME | EFER_LMA | EFER_NXE;
+	a->mode = 64;
+	a->base[1] = 0;
+	vp->rip = rip;
+	vp->regs[REG_RSI] = rsi;
+}
+
+void arch_vp_enter(struct vp *vp, struct exit_info *out)
+{
+	struct arch_vp *a = vp->arch;
+
+	a->delivered.kind = a->pending.kind;
+	a->delivered.vector = a->pending.vector;
+	a->delivered.has_error = a->pending.has_error;
+	a->delivered.error = a->pending.error;
+	a->pending.kind = FAKE_NONE;
+	fake_vp_next(vp, out);
+}
+
+void arch_vp_flush_tlb(struct vp *vp)
+{
+	vp->arch->flushes++;
+}
+
+void arch_vp_offer_irq(struct vp *vp, int vector)
+{
+	if (vector < -1 || vector > 255) {
+		fake_fail("offer of a vector", (uint64_t)vector);
+	}
+	vp->arch->offered = vector;
+	vp->arch->taken = false;
+}
+
+bool arch_vp_irq_taken(struct vp *vp)
+{
+	return vp->arch->taken;
+}
+
+void arch_vp_inject_exception(struct vp *vp, unsigned vector, bool has_error, uint32_t error)
+{
+	struct arch_vp *a = vp->arch;
+
+	if (vector > 31 || vector == 2) {
+		fake_fail("injected exception", vector);
+	}
+	a->pending.kind = FAKE_EXCEPTION;
+	a->pending.vector = vector;
+	a->pending.has_error = has_error;
+	a->pending.error = error;
+	a->injected++;
+}
+
+void arch_vp_inject_nmi(struct vp *vp)
+{
+	vp->arch->pending.kind = FAKE_NMI;
+	vp->arch->pending.vector = 2;
+	vp->arch->pending.has_error = false;
+	vp->arch->pending.error = 0;
+	vp->arch->injected++;
+}
+
+void arch_vp_watch_iret(struct vp *vp, bool on)
+{
+	vp->arch->watch_iret = on;
+}
+
+void arch_vp_advance(struct vp *vp, unsigned length)
+{
+	vp->rip += length;
+	if (vp->arch->mode != 64) {
+		vp->rip &= 0xffffffff;
+	}
+	vp->arch->shadow = false;
+	vp->arch->advanced += length;
+}
+
+bool arch_vp_interruptible(struct vp *vp)
+{
+	return (vp->rflags & RFLAGS_IF) != 0 && !vp->arch->shadow;
+}
+
+unsigned arch_vp_cpl(struct vp *vp)
+{
+	return vp->arch->cpl;
+}
+
+unsigned arch_vp_mode(struct vp *vp)
+{
+	return vp->arch->mode;
+}
+
+uint8_t arch_vp_tpr(struct vp *vp)
+{
+	return vp->arch->tpr;
+}
+
+void arch_vp_set_tpr(struct vp *vp, uint8_t tpr)
+{
+	vp->arch->tpr = tpr & 0xf0; /* what SVM keeps */
+}
+
+uint64_t arch_vp_segment_base(struct vp *vp, unsigned segment)
+{
+	if (segment > 5) {
+		fake_fail("segment", segment);
+	}
+	return vp->arch->base[segment];
+}
+
+uint64_t arch_vp_cr0(struct vp *vp)
+{
+	return vp->arch->cr0;
+}
+
+uint64_t arch_vp_cr3(struct vp *vp)
+{
+	return vp->arch->cr3;
+}
+
+uint64_t arch_vp_cr4(struct vp *vp)
+{
+	return vp->arch->cr4;
+}
+
+uint64_t arch_vp_efer(struct vp *vp)
+{
+	return vp->arch->efer;
+}
+
+void arch_vp_set_efer(struct vp *vp, uint64_t efer)
+{
+	if ((efer & EFER_SVME) != 0) {
+		fake_fail("SVME is not the guest's", efer);
+	}
+	vp->arch->efer = efer;
+}
+
+/* --- intercept lists --- */
+
+void arch_port_allow(struct vp *vp, uint16_t first, uint16_t last)
+{
+	for (uint32_t p = first; p <= last; p++) {
+		vp->partition->arch->port[p / 8] |= (uint8_t)(1u << (p % 8));
+	}
+}
+
+bool fake_port_open(struct vp *vp, uint16_t port)
+{
+	return (vp->partition->arch->port[port / 8] >> (port % 8) & 1) != 0;
+}
+
+static uint8_t *msr_cell(struct vp *vp, uint32_t msr)
+{
+	static const uint32_t base[3] = { 0, 0xc0000000, 0xc0010000 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (msr - base[i] < 0x2000) {
+			return &vp->partition->arch->msr[i][msr - base[i]];
+		}
+	}
+	return NULL;
+}
+
+void arch_msr_allow(struct vp *vp, uint32_t msr, bool read, bool write)
+{
+	uint8_t *cell = msr_cell(vp, msr);
+
+	if (cell != NULL) {
+		*cell |= (uint8_t)((read ? 1 : 0) | (write ? 2 : 0));
+	}
+}
+
+unsigned fake_msr_open(struct vp *vp, uint32_t msr)
+{
+	uint8_t *cell = msr_cell(vp, msr);
+
+	return cell == NULL ? 0 : *cell;
+}

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/core/protect.h"
+
+bool protect_enforced(void)
+{
+	return true;
+}
