@@ -35,8 +35,7 @@ def table(head, body):
 
 
 def span(first, last):
-    short = lambda n: f"`{int(n, 16):#x}`"
-    return short(first) if first == last else f"{short(first)} to {short(last)}"
+    return " to ".join(f"`{int(n, 16):#x}`" for n in dict.fromkeys((first, last)))
 
 
 def hypercalls():

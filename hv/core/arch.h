@@ -47,6 +47,8 @@ void arch_kick(uint32_t cpu);
 void arch_timer_arm(uint64_t tsc);
 /* Ends a physical level-triggered interrupt whose handling the root has finished. */
 void arch_device_eoi(void);
+/* This CPU answers to these logical destinations of devices (xAPIC LDR and DFR of the root VP that runs here). */
+void arch_device_logical(uint32_t ldr, uint32_t dfr);
 uint64_t arch_apic_timer_hz(void);
 uint32_t arch_apic_id(uint32_t cpu);
 

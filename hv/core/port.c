@@ -23,6 +23,8 @@
 #define KBC_OUT_A20 2u
 /* PM1 control, second byte: SLP_TYP 4:2, SLP_EN 5 (ACPI 6.5, 4.8.3.2.1) */
 #define PM1_SLP_EN 0x20u
+/* PM1 status, second byte: WAK_STS (4.8.3.1.1) */
+#define PM1_WAK_STS 0x80u
 #define PM1_SLP_TYP(b) (((b) >> 2) & 7u)
 
 #define PCI_PROTECT_MAX 16
@@ -43,6 +45,7 @@ static struct {
 } pci_protect[PCI_PROTECT_MAX] RO_AFTER_INIT;
 static uint32_t pci_protect_count RO_AFTER_INIT;
 static uint16_t pm1_cnt[2] RO_AFTER_INIT;
+static uint16_t pm1_sts[2] RO_AFTER_INIT;
 static uint8_t s5_typ[2] RO_AFTER_INIT;
 static bool s5_found RO_AFTER_INIT;
 static uint16_t smi_cmd RO_AFTER_INIT;
@@ -50,6 +53,7 @@ static uint16_t smi_cmd RO_AFTER_INIT;
 static struct lock port_lock;
 static uint32_t pci_address; /* [port_lock] what the root wrote to 0xcf8 */
 static bool kbc_output_next; /* [port_lock] the next data byte is the controller's output port */
+static bool wake_pending;    /* [port_lock] a sleep was refused: the status shows a wake-up until the root clears it */
 
 bool port_pci_protect(uint16_t device, uint16_t first, uint16_t last)
 {
@@ -108,6 +112,8 @@ void port_init(const struct acpi_info *acpi)
 {
 	pm1_cnt[0] = acpi->pm1a_cnt;
 	pm1_cnt[1] = acpi->pm1b_cnt;
+	pm1_sts[0] = acpi->pm1a_evt;
+	pm1_sts[1] = acpi->pm1b_evt;
 	s5_typ[0] = acpi->s5_typ_a;
 	s5_typ[1] = acpi->s5_typ_b;
 	s5_found = acpi->s5_found;
@@ -115,15 +121,22 @@ void port_init(const struct acpi_info *acpi)
 	protect_chipset();
 }
 
+static bool in_word(uint16_t port, uint16_t base)
+{
+	return base != 0 && port >= base && port - base < 2;
+}
+
 /* Ports that stay intercepted although a list row allows them. */
 static bool filtered(uint16_t port)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		if (pm1_cnt[i] != 0 && port - pm1_cnt[i] >= 0 && port - pm1_cnt[i] < 2) {
-			return true;
-		}
-	}
-	return false;
+	return in_word(port, pm1_cnt[0]) || in_word(port, pm1_cnt[1]) || in_word(port, pm1_sts[0]) ||
+	       in_word(port, pm1_sts[1]);
+}
+
+/* The second byte of a PM1 status register. */
+static bool is_wake_byte(uint16_t port)
+{
+	return (pm1_sts[0] != 0 && port == pm1_sts[0] + 1) || (pm1_sts[1] != 0 && port == pm1_sts[1] + 1);
 }
 
 static bool allowed(uint16_t port)
@@ -165,6 +178,7 @@ static uint8_t pm1_byte(struct vp *vp, unsigned block, uint8_t b)
 	}
 	partition_count(&vp->partition->denied_port);
 	log_guest(vp, "sleep state %u refused: only power off is allowed", PM1_SLP_TYP(b));
+	wake_pending = true; /* Linux polls for the wake-up of a sleep that never was */
 	return (uint8_t)(b & ~PM1_SLP_EN);
 }
 
@@ -176,6 +190,9 @@ static bool filter_byte(struct vp *vp, uint16_t port, uint8_t *b)
 			*b = pm1_byte(vp, i, *b);
 			return true;
 		}
+	}
+	if (is_wake_byte(port) && (*b & PM1_WAK_STS) != 0) {
+		wake_pending = false;
 	}
 	switch (port) {
 	case PORT_SYSCTL_A:
@@ -266,6 +283,11 @@ static uint32_t port_read(struct vp *vp, uint16_t port, unsigned size)
 		}
 	}
 	v = arch_port_in(port, size);
+	for (unsigned i = 0; wake_pending && i < size; i++) {
+		if (is_wake_byte((uint16_t)(port + i))) {
+			v |= PM1_WAK_STS << (8 * i);
+		}
+	}
 	return v;
 }
 

@@ -610,6 +610,14 @@ uint32_t vlapic_mmio_read(struct vp *vp, uint32_t offset)
 	return v;
 }
 
+/* Devices address the root's VPs by what the root believes to have programmed. */
+static void logical_changed(struct vp *vp)
+{
+	if (vp->partition->root) {
+		arch_device_logical(vp->apic.ldr, vp->apic.dfr);
+	}
+}
+
 void vlapic_mmio_write(struct vp *vp, uint32_t offset, uint32_t value)
 {
 	struct vlapic *a = &vp->apic;
@@ -618,9 +626,11 @@ void vlapic_mmio_write(struct vp *vp, uint32_t offset, uint32_t value)
 	switch (offset) {
 	case APIC_LDR:
 		a->ldr = value & 0xff000000;
+		logical_changed(vp);
 		break;
 	case APIC_DFR:
 		a->dfr = value | 0x0fffffff;
+		logical_changed(vp);
 		break;
 	case APIC_ICR2:
 		a->icr = (a->icr & 0xffffffff) | (uint64_t)value << 32;

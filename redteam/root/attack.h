@@ -38,13 +38,14 @@ struct attack {
 
 extern const struct attack memory_attacks[], confuse_attacks[], msr_attacks[], svm_attacks[];
 extern const struct attack port_attacks[], a20_attacks[], ipi_attacks[], startup_attacks[];
-extern const struct attack edu_attacks[], last_attacks[];
+extern const struct attack edu_attacks[], last_attacks[], device_init_attacks[];
 
 __printf(2, 3) struct outcome outcome(enum verdict verdict, const char *format, ...);
 
 /* main.c: who is below, and what is attacked. */
 bool below_hypervisor(void);
 bool on_qemu_tcg(void);
+bool on_qemu(void);
 unsigned int victim_count(void);
 phys_addr_t victim(unsigned int index);
 bool victim_is_ours(void);
@@ -129,10 +130,15 @@ u32 captive_nmi_count(const struct captive *captive);
 struct outcome captive_judge(struct captive *captive, const char *what);
 phys_addr_t low_page(void);
 
-/* port.c: code of ours at the default entry to SMM; whether CPU 1 still answers. */
+/* port.c: code of ours at the default entry to SMM; whether a CPU hangs that Linux believes online. */
+struct smm_plant {
+	void *saved;
+	bool closed; /* there is nothing to plant in */
+};
+
 extern bool cpu_lost;
-void *smm_plant(void);
-u32 smm_unplant(void *saved);
+bool smm_plant(struct smm_plant *plant);
+u32 smm_unplant(const struct smm_plant *plant);
 
 /* edu.c: QEMU's teaching device, which does DMA where it is told. */
 struct edu {

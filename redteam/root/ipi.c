@@ -3,7 +3,7 @@
  * Interrupts of a kind that only processors should send, from devices: INIT, SMI and NMI by an
  * entry of the IO-APIC, by a message of the device, and by a DMA write to the address of messages.
  * The target is the captive CPU of startup.c: a counter that stands still is a CPU that was
- * stopped.
+ * stopped. Where no code can be planted for SMIs they are sent nevertheless: the CPU must go on.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -109,9 +109,10 @@ static struct outcome fire(const struct edu *edu, u32 how)
 		strscpy(what, "the interrupt", sizeof(what));
 	result = captive_judge(&captive, what);
 	if ((how & MODE) == MODE_NMI && nmis && !below_hypervisor())
-		return outcome(SUCCEEDED, "CPU 1 took %u NMIs", nmis);
+		return outcome(SUCCEEDED, "CPU %u took %u NMIs", captive.cpu, nmis);
 	if (nmis && result.verdict == BLOCKED)
-		return outcome(BLOCKED, "CPU 1 took %u virtual NMIs and ran on", nmis);
+		return outcome(BLOCKED, "CPU %u took %u virtual NMIs and ran on", captive.cpu,
+			       nmis);
 	return result;
 }
 
@@ -119,15 +120,14 @@ static struct outcome device_interrupt(const struct attack *attack)
 {
 	struct outcome result;
 	struct edu edu;
-	void *smm;
+	struct smm_plant plant;
 	u32 smis;
 
 	if (!edu_open(&edu))
 		return outcome(SKIPPED, "no edu device: -device edu,dma_mask=0xffffffffffffffff");
-	smm = smm_plant();
-	if (!smm) {
+	if (!smm_plant(&plant)) {
 		edu_close(&edu);
-		return outcome(ERROR, "no memory at 0x38000");
+		return outcome(ERROR, "cannot plant code at 0x38000, though it can be written");
 	}
 	if ((attack->argument & BY_IOAPIC) && edu.pci->irq >= 24)
 		result = outcome(SKIPPED, "edu's interrupt %u is not a pin of the first IO-APIC",
@@ -135,7 +135,7 @@ static struct outcome device_interrupt(const struct attack *attack)
 	else
 		result = fire(&edu, attack->argument);
 	edu_close(&edu);
-	smis = smm_unplant(smm);
+	smis = smm_unplant(&plant);
 	return smis ? outcome(SUCCEEDED, "our code ran %u times in SMM", smis) : result;
 }
 
@@ -145,11 +145,16 @@ const struct attack ipi_attacks[] = {
 	{ "ioapic-smi", "code in SMM, below the hypervisor", device_interrupt,
 	  BY_IOAPIC | MODE_SMI },
 	{ "ioapic-nmi", "an NMI inside the hypervisor", device_interrupt, BY_IOAPIC | MODE_NMI },
-	{ "msi-init", "physical CPUs stopped by a device", device_interrupt, BY_MSI | MODE_INIT },
 	{ "msi-smi", "code in SMM, below the hypervisor", device_interrupt, BY_MSI | MODE_SMI },
 	{ "msi-nmi", "an NMI inside the hypervisor", device_interrupt, BY_MSI | MODE_NMI },
-	{ "dma-init", "physical CPUs stopped by a device", device_interrupt, BY_DMA | MODE_INIT },
 	{ "dma-smi", "code in SMM, below the hypervisor", device_interrupt, BY_DMA | MODE_SMI },
 	{ "dma-nmi", "an NMI inside the hypervisor", device_interrupt, BY_DMA | MODE_NMI },
+	{}
+};
+
+/* Last of all: each costs a physical CPU where no interrupt remapping filters messages. */
+const struct attack device_init_attacks[] = {
+	{ "msi-init", "physical CPUs stopped by a device", device_interrupt, BY_MSI | MODE_INIT },
+	{ "dma-init", "physical CPUs stopped by a device", device_interrupt, BY_DMA | MODE_INIT },
 	{}
 };

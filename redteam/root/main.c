@@ -5,6 +5,7 @@
  * BLOCKED(how)|SUCCEEDED(how)|SKIPPED(why)|ERROR(why)". See README.md.
  */
 #include <linux/delay.h>
+#include <linux/dmi.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/module.h>
@@ -36,6 +37,7 @@ static const char *const verdict_names[] = { "BLOCKED", "SUCCEEDED", "SKIPPED", 
 static const struct attack *const groups[] = {
 	memory_attacks, confuse_attacks, msr_attacks,     svm_attacks, port_attacks,
 	a20_attacks,    edu_attacks,     startup_attacks, ipi_attacks, last_attacks,
+	device_init_attacks,
 };
 
 struct outcome outcome(enum verdict verdict, const char *format, ...)
@@ -64,6 +66,12 @@ bool on_qemu_tcg(void)
 
 	cpuid(0x40000000, &eax, &ebx, &ecx, &edx);
 	return ebx == 0x54474354 && ecx == 0x43544743 && edx == 0x47435447; /* TCGTCGTCGTCG */
+}
+
+/* Also above the hypervisor, which has its own name in CPUID. */
+bool on_qemu(void)
+{
+	return dmi_name_in_vendors("QEMU");
 }
 
 unsigned int victim_count(void)
@@ -182,7 +190,7 @@ static int __init attack_init(void)
 	}
 	pr_info("ATTACK-SETUP: %s, %u pages to attack, the first %#llx\n",
 		below_hypervisor() ? "below is Redoubt" : "bare", victims_used, victims[0]);
-	/* CPU 1 is the victim of some attacks, so watch from CPU 0. */
+	/* The other CPUs are victims of some attacks, so watch from CPU 0. */
 	set_cpus_allowed_ptr(current, cpumask_of(0));
 	apic_map();
 	for (group = 0; group < ARRAY_SIZE(groups); group++) {

@@ -149,29 +149,32 @@ static struct outcome cpu_walk(const struct attack *attack)
 	phys_addr_t table = victim(0);
 	struct window window;
 	unsigned long flags;
-	u64 denied = denied_count();
-	int plant = NO_FAULT;
+	u64 denied, old, value;
+	u64 *entry;
+	bool open;
 	int fault;
-	u64 value;
 
 	if (!page || !window_create(&window)) {
 		free_page((unsigned long)page);
 		return outcome(ERROR, "no memory");
 	}
 	*page = MAGIC;
+	open = window_read64(table, &old) == NO_FAULT;
+	denied = denied_count();
 	local_irq_save(flags);
 	window_enter(&window);
-	/* Bare, the victim is ours: make it a table that leads to our page. */
-	if (victim_is_ours())
-		plant = try_write64(window_map(&window, 0, table), virt_to_phys(page) | 3);
+	/* If the victim lies open, make it a table that leads to our page. */
+	entry = window_map(&window, 0, table);
+	if (open)
+		try_write64(entry, virt_to_phys(page) | 3);
 	window.directory[1] = table | 3;
 	fault = try_read64((void *)(WINDOW_BASE + PMD_SIZE), &value);
+	if (open)
+		try_write64(entry, old);
 	window_leave(&window);
 	local_irq_restore(flags);
 	window_destroy(&window);
 	free_page((unsigned long)page);
-	if (plant != NO_FAULT)
-		return outcome(ERROR, "%s on our own page", fault_name(plant));
 	if (fault == NO_FAULT)
 		return outcome(SUCCEEDED, "the walker used it and found %#llx", value);
 	/* #PF is also what a walker says that read an entry there and found it not present. */

@@ -131,47 +131,59 @@ static void smi_send(void *data)
 	WRITE_ONCE(try->done, true);
 }
 
-static struct outcome smi_judge(const struct smi_try *try, u32 marks, u64 denied)
+static struct outcome smi_judge(const struct smi_try *try, u32 marks, u64 denied, bool closed)
 {
 	if (marks)
 		return outcome(SUCCEEDED, "our code ran %u times in SMM", marks);
 	if (try->count)
 		return outcome(SUCCEEDED, "firmware's SMM code ran %llu times", try->count);
 	if (try->fault != NO_FAULT)
-		return blocked_by(try->fault);
+		return outcome(BLOCKED, "%s%s", fault_name(try->fault),
+			       closed ? ", and no code can be planted at 0x38000" : "");
 	if (!below_hypervisor())
 		return outcome(SKIPPED, "bare: no SMI came");
-	if (denied_count() != denied)
-		return outcome(BLOCKED, "refused: no SMI came");
-	return outcome(BLOCKED, "no SMI came, but it was not counted");
+	return outcome(BLOCKED, "%s, %s", denied_count() != denied ? "refused" : "no effect, not counted",
+		       closed ? "and no code can be planted at 0x38000" : "no SMI came");
 }
 
 bool cpu_lost;
 
-/* Put our code where an SMI enters by default; NULL or what was there, for smm_unplant(). */
-void *smm_plant(void)
+/* Put our code where an SMI enters by default, if that can be written. False: cannot tell. */
+bool smm_plant(struct smm_plant *plant)
 {
 	u8 *image = __va(SMM_IMAGE);
-	void *saved;
+	u64 changed;
 
-	if (!page_is_ram(SMM_IMAGE >> PAGE_SHIFT))
-		return NULL;
-	saved = (void *)__get_free_pages(GFP_KERNEL, get_order(SMM_IMAGE_BYTES));
-	if (saved) {
-		memcpy(saved, image, SMM_IMAGE_BYTES);
-		memcpy(image, smm_code, smm_code_end - smm_code);
-		*(u32 *)__va(SMM_MARK) = 0;
+	*plant = (struct smm_plant){};
+	if (!page_is_ram(SMM_IMAGE >> PAGE_SHIFT)) {
+		/* That the memory map leaves it out is not yet a block. */
+		window_exchange64(SMM_IMAGE, ~0ull, &changed);
+		plant->closed = !changed;
+		return plant->closed;
 	}
-	return saved;
+	plant->saved = (void *)__get_free_pages(GFP_KERNEL, get_order(SMM_IMAGE_BYTES));
+	if (!plant->saved)
+		return false;
+	memcpy(plant->saved, image, SMM_IMAGE_BYTES);
+	memcpy(image, smm_code, smm_code_end - smm_code);
+	*(u32 *)__va(SMM_MARK) = 0;
+	return true;
+}
+
+static u32 smm_marks(const struct smm_plant *plant)
+{
+	return plant->closed ? 0 : READ_ONCE(*(u32 *)__va(SMM_MARK));
 }
 
 /* Answers how often our code ran. */
-u32 smm_unplant(void *saved)
+u32 smm_unplant(const struct smm_plant *plant)
 {
-	u32 marks = READ_ONCE(*(u32 *)__va(SMM_MARK));
+	u32 marks = smm_marks(plant);
 
-	memcpy(__va(SMM_IMAGE), saved, SMM_IMAGE_BYTES);
-	free_pages((unsigned long)saved, get_order(SMM_IMAGE_BYTES));
+	if (!plant->closed) {
+		memcpy(__va(SMM_IMAGE), plant->saved, SMM_IMAGE_BYTES);
+		free_pages((unsigned long)plant->saved, get_order(SMM_IMAGE_BYTES));
+	}
 	return marks;
 }
 
@@ -179,15 +191,15 @@ static struct outcome smi(const struct attack *attack)
 {
 	static struct smi_try try; /* static: a CPU that hangs may come back to it */
 	unsigned int cpu = cpu_online(1) ? 1 : 0;
-	u64 denied = denied_count();
+	struct smm_plant plant;
 	unsigned int waited;
-	void *saved;
+	u64 denied;
 
 	if (cpu_lost)
-		return outcome(SKIPPED, "CPU 1 was lost before");
-	saved = smm_plant();
-	if (!saved)
-		return outcome(ERROR, "no memory at 0x38000");
+		return outcome(SKIPPED, "a CPU was lost before");
+	if (!smm_plant(&plant))
+		return outcome(ERROR, "cannot plant code at 0x38000, though it can be written");
+	denied = denied_count();
 	try = (struct smi_try){ .by_ipi = attack->argument };
 	try.destination = per_cpu(x86_cpu_to_apicid, cpu);
 	try.count = smi_count();
@@ -198,10 +210,10 @@ static struct outcome smi(const struct attack *attack)
 		cpu_lost = true;
 		/* Nothing is put back: the CPU may be there. */
 		return outcome(SUCCEEDED, "CPU %u is lost; our code ran %u times in SMM", cpu,
-			       READ_ONCE(*(u32 *)__va(SMM_MARK)));
+			       smm_marks(&plant));
 	}
 	try.count = smi_count() - try.count;
-	return smi_judge(&try, smm_unplant(saved), denied);
+	return smi_judge(&try, smm_unplant(&plant), denied, plant.closed);
 }
 
 /* Bit D_OPEN of the host bridge shows SMM memory to everyone, if firmware has not locked it. */

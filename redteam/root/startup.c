@@ -5,6 +5,7 @@
  * SMIs from devices (ipi.c).
  */
 #include <linux/cpu.h>
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -122,38 +123,6 @@ static int captive_start(const struct captive *captive)
 	return fault;
 }
 
-/* Verdict BLOCKED means that there is a captive, which has to be judged. */
-struct outcome captive_take(struct captive *captive)
-{
-	u16 *vector = __va(NMI_VECTOR_AT);
-	int fault;
-
-	if (cpu_lost)
-		return outcome(SKIPPED, "CPU 1 was lost before");
-	if (num_online_cpus() < 2 || !cpu_online(1))
-		return outcome(SKIPPED, "one CPU only");
-	if (!low_page())
-		return outcome(ERROR, "no memory below 1 MiB");
-	captive->cpu = 1;
-	captive->apic_id = per_cpu(x86_cpu_to_apicid, 1);
-	captive->page = __va(low_page());
-	if (remove_cpu(captive->cpu))
-		return outcome(ERROR, "CPU 1 cannot be taken offline");
-	memcpy(captive->saved, captive->page, sizeof(captive->saved));
-	memcpy(captive->saved_vector, vector, sizeof(captive->saved_vector));
-	memset(captive->page, 0, sizeof(captive->saved));
-	memcpy(captive->page, captive_code, captive_code_end - captive_code);
-	vector[0] = NMI_CODE;
-	vector[1] = virt_to_phys(captive->page) >> 4;
-	fault = captive_start(captive);
-	if (fault == NO_FAULT && captive_runs(captive))
-		return outcome(BLOCKED, "captive");
-	captive_judge(captive, "");
-	if (fault != NO_FAULT)
-		return blocked_by(fault);
-	return outcome(ERROR, "INIT and SIPI did not start our code on CPU 1");
-}
-
 struct after {
 	bool below;
 };
@@ -165,7 +134,78 @@ static void look_around(void *data)
 	after->below = below_hypervisor();
 }
 
-/* Give the CPU back to Linux: INIT and SIPI once more. Then say what `what` did to it. */
+/* Give the CPU back to Linux: INIT and SIPI once more. */
+static int captive_release(const struct captive *captive, struct after *after)
+{
+	int error = add_cpu(captive->cpu);
+
+	if (!error)
+		error = smp_call_function_single(captive->cpu, look_around, after, 1);
+	/* An unseen start elsewhere must not find its code changed under it. */
+	if (!error) {
+		memcpy(captive->page, captive->saved, sizeof(captive->saved));
+		memcpy(__va(NMI_VECTOR_AT), captive->saved_vector, sizeof(captive->saved_vector));
+	}
+	return error;
+}
+
+/* The last one that there is: a CPU that was lost stays offline. 0: none but this one. */
+static unsigned int captive_choose(void)
+{
+	unsigned int chosen = 0;
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) chosen = cpu;
+	return chosen;
+}
+
+/* Verdict BLOCKED means that there is a captive, which has to be judged. */
+struct outcome captive_take(struct captive *captive)
+{
+	u16 *vector = __va(NMI_VECTOR_AT);
+	int fault;
+
+	struct after after;
+
+	if (cpu_lost)
+		return outcome(SKIPPED, "a CPU was lost before");
+	captive->cpu = captive_choose();
+	if (!captive->cpu)
+		return outcome(SKIPPED, "one CPU only");
+	if (!low_page())
+		return outcome(ERROR, "no memory below 1 MiB");
+	captive->apic_id = per_cpu(x86_cpu_to_apicid, captive->cpu);
+	captive->page = __va(low_page());
+	if (remove_cpu(captive->cpu))
+		return outcome(ERROR, "CPU %u cannot be taken offline", captive->cpu);
+	memcpy(captive->saved, captive->page, sizeof(captive->saved));
+	memcpy(captive->saved_vector, vector, sizeof(captive->saved_vector));
+	memset(captive->page, 0, sizeof(captive->saved));
+	memcpy(captive->page, captive_code, captive_code_end - captive_code);
+	vector[0] = NMI_CODE;
+	vector[1] = virt_to_phys(captive->page) >> 4;
+	fault = captive_start(captive);
+	if (fault == NO_FAULT && captive_runs(captive))
+		return outcome(BLOCKED, "captive");
+	cpu_lost = captive_release(captive, &after) != 0;
+	if (fault != NO_FAULT)
+		return blocked_by(fault);
+	return outcome(ERROR, "INIT and SIPI did not start our code on CPU %u",
+		       captive->cpu);
+}
+
+/* Whether INIT and SIPI start our code again. Linux would wait 10 s for a CPU that is gone. */
+static bool captive_revive(const struct captive *captive)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 10; tries++)
+		if (captive_start(captive) == NO_FAULT && captive_runs(captive))
+			return true;
+	return false;
+}
+
+/* Say what `what` did to the CPU, and give it back to Linux. */
 struct outcome captive_judge(struct captive *captive, const char *what)
 {
 	struct after after = {};
@@ -174,25 +214,20 @@ struct outcome captive_judge(struct captive *captive, const char *what)
 
 	msleep(20); /* what was sent has arrived */
 	ran = captive_runs(captive);
-	error = add_cpu(captive->cpu);
-	if (!error)
-		error = smp_call_function_single(captive->cpu, look_around, &after, 1);
+	if (!ran && !captive_revive(captive))
+		return outcome(SUCCEEDED, "physical CPU %u lost by %s", captive->cpu, what);
+	error = captive_release(captive, &after);
 	cpu_lost = error != 0;
-	/* An unseen start elsewhere must not find its code changed under it. */
-	if (!error) {
-		memcpy(captive->page, captive->saved, sizeof(captive->saved));
-		memcpy(__va(NMI_VECTOR_AT), captive->saved_vector, sizeof(captive->saved_vector));
-	}
 	if (error)
-		return outcome(SUCCEEDED, "CPU 1 is lost after %s: error %d", what, error);
+		return outcome(SUCCEEDED, "CPU %u is lost after %s: error %d", captive->cpu, what,
+			       error);
 	if (below_hypervisor() && !after.below)
-		return outcome(SUCCEEDED, "CPU 1 left the hypervisor by %s", what);
+		return outcome(SUCCEEDED, "CPU %u left the hypervisor by %s", captive->cpu, what);
 	if (below_hypervisor())
-		return outcome(BLOCKED,
-			       ran ? "CPU 1 ran on"
-				   : "only the virtual CPU 1 stopped, and it started again");
+		return outcome(BLOCKED, "%s CPU %u %s", ran ? "the" : "only the virtual",
+			       captive->cpu, ran ? "ran on" : "stopped, and it started again");
 	return ran ? outcome(SKIPPED, "bare: %s did nothing", what)
-		   : outcome(SUCCEEDED, "%s stopped CPU 1", what);
+		   : outcome(SUCCEEDED, "%s stopped CPU %u", what, captive->cpu);
 }
 
 static struct outcome init_sipi(const struct attack *attack)
@@ -208,25 +243,29 @@ static struct outcome init_sipi(const struct attack *attack)
 	if (result.verdict == SUCCEEDED && below_hypervisor())
 		return result;
 	if (signature == RD_CPUID_EBX)
-		return outcome(BLOCKED, "CPU 1 came up above the hypervisor");
-	return outcome(SUCCEEDED, "CPU 1 ran our 16-bit code with nothing below it");
+		return outcome(BLOCKED, "CPU %u came up above the hypervisor", captive.cpu);
+	return outcome(SUCCEEDED, "CPU %u ran our 16-bit code with nothing below it", captive.cpu);
 }
 
 /* INIT to everyone but us: CPUs that the root does not own must not hear it. */
 static struct outcome init_all(const struct attack *attack)
 {
+	static struct cpumask others; /* Linux cannot do without these: offline, too */
 	struct captive captive;
 	struct outcome result = captive_take(&captive);
+	unsigned int cpu;
 	int fault;
 
 	if (result.verdict != BLOCKED || strcmp(result.how, "captive") != 0)
 		return result;
-	if (num_online_cpus() > 1) {
-		result = captive_judge(&captive, "nothing");
-		return outcome(SKIPPED, "more than two CPUs");
-	}
+	cpumask_copy(&others, cpu_online_mask);
+	cpumask_clear_cpu(0, &others);
+	for_each_cpu(cpu, &others) remove_cpu(cpu);
 	fault = apic_icr(0, 0xc0000 | MODE_INIT | ICR_ASSERT);
 	result = captive_judge(&captive, "INIT to all but self");
+	for_each_cpu(cpu, &others)
+		if (add_cpu(cpu))
+			result = outcome(SUCCEEDED, "CPU %u is lost by INIT to all but self", cpu);
 	return fault != NO_FAULT && result.verdict == BLOCKED ? blocked_by(fault) : result;
 }
 

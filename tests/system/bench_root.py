@@ -6,7 +6,9 @@ QEMU counts instructions (-icount shift=1): one instruction is 2 virtual ns, the
 runs at 1 GHz from power-on. Figures are path lengths: caches and TLB misses cost
 nothing, VMRUN and #VMEXIT one instruction each. They repeat whatever else the
 computer does. Disk figures are the CPU's cost of a request, not its latency: a disk
-of QEMU answers in the host's time, which virtual time knows nothing of.
+of QEMU answers in the host's time, which virtual time knows nothing of. They fall
+into two groups some 12 us apart, by how the scheduler falls into step with the
+timer tick: read them as "within 12 us", the others as within 1 %.
 
 Exit status: 0 measured, 1 a boot failed (or, with --check, an aim was missed), 2 wrong use or set-up.
 """

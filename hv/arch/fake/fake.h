@@ -117,6 +117,7 @@ struct fake_machine {
 	uint64_t mmio_value;	/* what device registers answer, but for the IO-APIC */
 	uint32_t ioapic_select, ioapic[256];
 	uint32_t windows; /* opened so far */
+	uint32_t device_ldr, device_dfr; /* of the last arch_device_logical */
 };
 
 extern struct fake_machine fake;

@@ -255,6 +255,12 @@ void arch_timer_arm(uint64_t tsc)
 	fake.timer[selected] = tsc;
 }
 
+void arch_device_logical(uint32_t ldr, uint32_t dfr)
+{
+	fake.device_ldr = ldr;
+	fake.device_dfr = dfr;
+}
+
 void arch_device_eoi(void)
 {
 	fake.device_eois++;

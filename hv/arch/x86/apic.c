@@ -138,6 +138,15 @@ void arch_device_eoi(void)
 	apic_eoi();
 }
 
+/* In x2APIC mode the logical id is fixed, and for APIC ids 0 to 7 it is what a flat LDR says. */
+void arch_device_logical(uint32_t ldr, uint32_t dfr)
+{
+	if (!x2) {
+		reg_write(APIC_DFR, dfr);
+		reg_write(APIC_LDR, ldr);
+	}
+}
+
 bool apic_is_level(uint8_t vector)
 {
 	return (reg_read(APIC_TMR + (vector / 32u) * 16) & (1u << (vector % 32))) != 0;

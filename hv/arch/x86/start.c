@@ -31,7 +31,7 @@ __attribute__((no_stack_protector)) void arch_start_cpu0(void)
 	time_init(hz);
 	apic_timer_measure_end(x86_rdtsc() - start);
 	vendor_init_cpu();
-	root_protection(cpu_features(), RD_PROT_SMEP | RD_PROT_SMAP | RD_PROT_UMIP | RD_PROT_HW_RNG);
+	root_protection(cpu_features(), 0);
 	if (random_is_hardware()) {
 		root_protection(RD_PROT_HW_RNG, 0);
 	} else {
