@@ -84,8 +84,10 @@ static void check_hardware(void)
 		const struct fake_access *a = &fake.mmio[mmios % FAKE_LOG];
 		uint64_t reg = a->addr & 0xfff;
 
-		CHECK_FUZZ((a->addr & ~0xfffull) == FAKE_IOAPIC || (a->addr & ~0xfffull) == FAKE_ECAM + 0xf8000);
-		CHECK_FUZZ((a->addr & ~0xfffull) == FAKE_IOAPIC || reg >= 0x48 || reg + a->size <= 0x40);
+		CHECK_FUZZ((a->addr & ~0xfffull) == FAKE_IOAPIC ||
+			   (a->addr & ~0xfffull) == FAKE_ECAM + 0xf8000);
+		CHECK_FUZZ((a->addr & ~0xfffull) == FAKE_IOAPIC || reg >= 0x48 ||
+			   reg + a->size <= 0x40);
 	}
 	CHECK_FUZZ(!fake_ioapic_bad());
 }
@@ -142,6 +144,10 @@ static struct exit_info take_exit(struct script *s)
 		e.memory.fetch = (v & 0xe0) == 0xe0;
 		e.memory.walk = (v & 0xe0) == 0xc0;
 		e.length = 0;
+		e.memory.byte_count = (v & 0xe0) == 0xa0 ? (uint8_t)(v & 15) : 0;
+		for (unsigned i = 0; i < e.memory.byte_count; i++) {
+			e.memory.bytes[i] = (uint8_t)script_take(s, 1);
+		}
 		break;
 	case EXIT_EXCEPTION:
 		e.exception.vector = vectors[(v >> 4) % 3];
@@ -211,7 +217,10 @@ static void action(struct script *s)
 	case 8:
 	case 9:
 		e = take_exit(s);
-		fake_queue(&(struct fake_step){ .exit = e, .take = (op & 0x10) != 0, .tsc = op & 0x60 }, 1);
+		fake_queue(&(struct fake_step){ .exit = e,
+						.take = (op & 0x10) != 0,
+						.tsc = op & 0x60 },
+			   1);
 		end = fake_run(vp->cpu);
 		CHECK_FUZZ(end == FAKE_RAN_OUT || end == FAKE_IDLE || end == FAKE_RESET);
 		break;

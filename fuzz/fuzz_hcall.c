@@ -29,8 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	v = le64(data);
 	__builtin_memset(&c, 0xa5, sizeof(c));
 	hcall_control_parse(v, &c);
-	again = c.code | (uint64_t)c.fast << 16 | (uint64_t)c.variable_header << 17 | (uint64_t)c.nested << 31 |
-		(uint64_t)c.rep_count << 32 | (uint64_t)c.rep_start << 48;
+	again = c.code | (uint64_t)c.fast << 16 | (uint64_t)c.variable_header << 17 |
+		(uint64_t)c.nested << 31 | (uint64_t)c.rep_count << 32 |
+		(uint64_t)c.rep_start << 48;
 	CHECK(c.reserved_set == (reserved(v) != 0));
 	CHECK(again == (v & 0x0fff0fff87ffffffull)); /* every bit is in one field or reserved */
 	simple = hcall_control_valid(&c, false);

@@ -22,7 +22,7 @@ static size_t out_size(uint16_t code)
 {
 	switch (code) {
 #define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec) \
-	case code:                                                            \
+	case code:                                                           \
 		return outsize;
 #include "hv/abi/hypercalls.def"
 #undef HYPERCALL
@@ -48,7 +48,8 @@ static void check_memory(const struct vp *vp, uint64_t status, uint64_t rcx)
 
 static void prepare(struct vp *vp)
 {
-	CHECK_FUZZ(npt_map(&vp->partition->npt, gpa(ARENA), hpa(ARENA), PAGES * PAGE_SIZE, NPT_RWX));
+	CHECK_FUZZ(
+		npt_map(&vp->partition->npt, gpa(ARENA), hpa(ARENA), PAGES * PAGE_SIZE, NPT_RWX));
 	memset(fake_ram(ARENA), 0x5a, PAGES * PAGE_SIZE);
 }
 
@@ -65,7 +66,8 @@ static void call(struct script *s, struct vp *vp, unsigned flags)
 	vp->regs[REG_R8] = script_take(s, 8);
 	if ((flags & 4) == 0) {
 		vp->regs[REG_RDX] = ARENA + vp->regs[REG_RDX] % (PAGES * PAGE_SIZE);
-		for (uint64_t at = vp->regs[REG_RDX]; script_more(s) && at < ARENA + PAGES * PAGE_SIZE; at++) {
+		for (uint64_t at = vp->regs[REG_RDX];
+		     script_more(s) && at < ARENA + PAGES * PAGE_SIZE; at++) {
 			*fake_ram(at) = (uint8_t)script_take(s, 1);
 		}
 	}
@@ -79,11 +81,12 @@ static void call(struct script *s, struct vp *vp, unsigned flags)
 	CHECK_FUZZ(fake_exit(vp, &e) == FAKE_RETURNED);
 	vp->partition->root = true;
 	if ((flags & 2) != 0) {
-		CHECK_FUZZ(vp->arch->pending.kind == FAKE_EXCEPTION && vp->arch->pending.vector == 6);
+		CHECK_FUZZ(vp->arch->pending.kind == FAKE_EXCEPTION &&
+			   vp->arch->pending.vector == 6);
 		vp->regs[REG_RAX] = HV_ACCESS_DENIED;
 	} else {
-		CHECK_FUZZ(vp->arch->pending.kind == FAKE_NONE && vp->regs[REG_RAX] <= HV_ACCESS_DENIED &&
-			   vp->regs[REG_RAX] != 1);
+		CHECK_FUZZ(vp->arch->pending.kind == FAKE_NONE &&
+			   vp->regs[REG_RAX] <= HV_ACCESS_DENIED && vp->regs[REG_RAX] != 1);
 		CHECK_FUZZ((flags & 1) == 0 || vp->regs[REG_RAX] != HV_SUCCESS);
 	}
 	check_memory(vp, vp->regs[REG_RAX], rcx);
@@ -106,9 +109,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((flags & 48) != 0) {
 		uint64_t page = ARENA + ((flags & 16) != 0 ? PAGE_SIZE : 0);
 
-		CHECK_FUZZ((flags & 64) != 0 ?
-				   npt_map(&vp->partition->npt, gpa(page), hpa(page), PAGE_SIZE, NPT_R) :
-				   npt_unmap(&vp->partition->npt, gpa(page), PAGE_SIZE));
+		CHECK_FUZZ((flags & 64) != 0
+				   ? npt_map(&vp->partition->npt, gpa(page), hpa(page), PAGE_SIZE,
+					     NPT_R)
+				   : npt_unmap(&vp->partition->npt, gpa(page), PAGE_SIZE));
 	}
 	call(&s, vp, flags);
 	return 0;

@@ -36,7 +36,8 @@ static void check_page(unsigned where, unsigned page)
 		return;
 	}
 	CHECK_FUZZ(model[where][page].access == access && h.v == model[where][page].to + 5);
-	CHECK_FUZZ(span == PAGE_SIZE || span == PAGE_SIZE_2M || (span == PAGE_SIZE_1G && fake.npt_1g));
+	CHECK_FUZZ(span == PAGE_SIZE || span == PAGE_SIZE_2M ||
+		   (span == PAGE_SIZE_1G && fake.npt_1g));
 }
 
 /* After a refusal for lack of memory: what is there must still be the old or the new translation. */
@@ -51,7 +52,8 @@ static void adopt(unsigned where, unsigned first, unsigned n, uint64_t to, unsig
 		if (!npt_lookup(&npt, gpa(at), &h, &have, NULL)) {
 			have = 0;
 		}
-		CHECK_FUZZ((have == model[where][i].access && (have == 0 || h.v == model[where][i].to)) ||
+		CHECK_FUZZ((have == model[where][i].access &&
+			    (have == 0 || h.v == model[where][i].to)) ||
 			   (have == access && (have == 0 || h.v == fresh)));
 		model[where][i].access = have;
 		model[where][i].to = h.v;
@@ -63,7 +65,8 @@ static void change(struct script *s, unsigned op)
 	unsigned where = op >> 4 & 1;
 	unsigned first = (unsigned)script_take(s, 2) % STRETCH;
 	unsigned n = (unsigned)script_take(s, 2) % (STRETCH - first + 1);
-	uint64_t to = (script_take(s, 3) << PAGE_SHIFT) & ((op & 0x20) != 0 ? ~(PAGE_SIZE_2M - 1) : ~0ull);
+	uint64_t to = (script_take(s, 3) << PAGE_SHIFT) &
+		      ((op & 0x20) != 0 ? ~(PAGE_SIZE_2M - 1) : ~0ull);
 	unsigned access = 1 + (op >> 5 & 7) % 7;
 	uint64_t at = stretch_base[where] + (uint64_t)first * PAGE_SIZE;
 	bool ok;
@@ -99,11 +102,14 @@ static void check_owners(void)
 	for (uint32_t i = 0; i < owner_count(); i++) {
 		const struct owner_range *r = owner_get(i);
 
-		CHECK_FUZZ(r != NULL && r->base + r->size >= r->base && r->owner <= RD_OWNER_FIRMWARE);
+		CHECK_FUZZ(r != NULL && r->base + r->size >= r->base &&
+			   r->owner <= RD_OWNER_FIRMWARE);
 		CHECK_FUZZ(i == 0 || owner_get(i - 1)->base + owner_get(i - 1)->size <= r->base);
-		CHECK_FUZZ(r->size == 0 || owner_is_root_ram(r->base, r->size) == (r->owner == RD_OWNER_ROOT));
-		CHECK_FUZZ(r->size == 0 || owner_root_may_map(r->base, r->size) ==
-						   (r->owner == RD_OWNER_ROOT || r->owner == RD_OWNER_FIRMWARE));
+		CHECK_FUZZ(r->size == 0 ||
+			   owner_is_root_ram(r->base, r->size) == (r->owner == RD_OWNER_ROOT));
+		CHECK_FUZZ(r->size == 0 ||
+			   owner_root_may_map(r->base, r->size) ==
+				   (r->owner == RD_OWNER_ROOT || r->owner == RD_OWNER_FIRMWARE));
 		sum += r->size;
 	}
 	CHECK_FUZZ(owner_get(owner_count()) == NULL && owner_count() <= OWNER_RANGES_MAX);
@@ -125,15 +131,17 @@ static void own(struct script *s, unsigned op)
 		before[o] = owner_bytes((enum rd_owner)o);
 	}
 	if ((op & 0x20) == 0) {
-		bool ok = owner_add(base, size, (op & 0x10) != 0 ? RD_OWNER_FIRMWARE : RD_OWNER_ROOT, 1);
+		bool ok = owner_add(base, size,
+				    (op & 0x10) != 0 ? RD_OWNER_FIRMWARE : RD_OWNER_ROOT, 1);
 
 		after = owner_bytes(RD_OWNER_ROOT) + owner_bytes(RD_OWNER_FIRMWARE);
 		CHECK_FUZZ(after == before[0] + before[3] + (ok ? size : 0));
 	} else {
 		bool all = size != 0 && owner_is_root_ram(base, size);
-		bool ok = owner_take(base, size, (op & 0x10) != 0 ? RD_OWNER_POOL : RD_OWNER_HYPERVISOR);
+		bool ok = owner_take(base, size,
+				     (op & 0x10) != 0 ? RD_OWNER_POOL : RD_OWNER_HYPERVISOR);
 
-		CHECK_FUZZ(!ok || size == 0 || (all && !owner_root_may_map(base, size)));
+		CHECK_FUZZ(!ok || (all && !owner_root_may_map(base, size)));
 		CHECK_FUZZ(owner_bytes(RD_OWNER_ROOT) == before[0] - (ok ? size : 0));
 	}
 	check_owners();

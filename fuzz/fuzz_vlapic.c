@@ -48,11 +48,13 @@ static void check(struct vp *vp)
 	for (unsigned i = 0; i < 8; i++) {
 		CHECK_FUZZ(((a->isr_words >> i & 1) != 0) == (a->isr[i] != 0));
 		CHECK_FUZZ(a->irr[i] == 0 || (a->irr_words >> i & 1) != 0);
-		CHECK_FUZZ((a->phys_level[i] & ~(a->irr[i] | a->isr[i])) == 0);
+		CHECK_FUZZ((a->phys_level[i] & ~(a->irr[i] | a->isr[i] | a->phys_done[i])) == 0);
+		CHECK_FUZZ((a->phys_done[i] & ~a->phys_level[i]) == 0);
 	}
 	for (unsigned i = 0; i < VPS; i++) {
 		for (unsigned w = 0; w < 8; w++) {
-			owed += (uint32_t)__builtin_popcount(partition_root->vp[i]->apic.phys_level[w]);
+			owed += (uint32_t)__builtin_popcount(
+				partition_root->vp[i]->apic.phys_level[w]);
 		}
 	}
 	CHECK_FUZZ(owed + fake.device_eois == level_taken);
@@ -60,15 +62,20 @@ static void check(struct vp *vp)
 		CHECK_FUZZ((a->svr & SVR_ENABLE) != 0 || (a->lvt[i] & LVT_MASKED) != 0);
 	}
 	CHECK_FUZZ((a->base & ~0xd00ull) == APIC_BASE_ADDR && (a->base & 0xc00) != APIC_BASE_EXTD);
-	CHECK_FUZZ((a->lvt[0] & 0x60000) != 0x40000 || at == (a->tsc_deadline != 0 ? a->tsc_deadline : UINT64_MAX));
+	CHECK_FUZZ((a->lvt[0] & 0x60000) != 0x40000 ||
+		   at == (a->tsc_deadline != 0 ? a->tsc_deadline : UINT64_MAX));
 }
 
 static void device(struct vp *vp, uint8_t vector, bool level)
 {
-	bool known = (vp->apic.phys_level[vector / 32] >> (vector % 32) & 1) != 0;
+	int top = -1;
 
-	/* The local APIC does not deliver a vector again whose end it has not seen. */
-	if (!known && vector < HV_VECTOR_FIRST && cpu_device_interrupt(vector, level)) {
+	for (int v = 0; v < 256; v++) {
+		top = (vp->apic.phys_level[v / 32] >> (v % 32) & 1) != 0 ? v : top;
+	}
+	/* While an end is owed the local APIC delivers nothing of that class or a lower one. */
+	if ((top < 0 || vector >> 4 > top >> 4) && vector < HV_VECTOR_FIRST &&
+	    cpu_device_interrupt(vector, level)) {
 		level_taken++;
 	}
 }
@@ -124,7 +131,8 @@ static void action(struct script *s)
 		(void)!vlapic_base_write(vp, APIC_BASE_ADDR ^ script_take(s, 2));
 		break;
 	case 12:
-		vlapic_deadline_write(vp, (op & 16) != 0 ? fake.tsc + script_take(s, 3) : script_take(s, 8));
+		vlapic_deadline_write(vp, (op & 16) != 0 ? fake.tsc + script_take(s, 3)
+							 : script_take(s, 8));
 		break;
 	case 13:
 		vlapic_post(vp, (uint8_t)(16 + script_take(s, 1) % 240), (op & 16) != 0);

@@ -34,20 +34,21 @@ typedef uint64_t rd_u64;
 #define RD_CPUID_EDX 0x756f6465 /* "edou" */
 
 /* struct rd_info.protections and .available: a bit each. */
-#define RD_PROT_NPT (1ull << 0)		/* nested paging keeps hypervisor frames from the root */
-#define RD_PROT_IOMMU (1ull << 1)	/* the IOMMU keeps hypervisor frames from devices */
+#define RD_PROT_NPT (1ull << 0)   /* nested paging keeps hypervisor frames from the root */
+#define RD_PROT_IOMMU (1ull << 1) /* the IOMMU keeps hypervisor frames from devices */
 #define RD_PROT_NX (1ull << 2)
 #define RD_PROT_SMEP (1ull << 3)
 #define RD_PROT_SMAP (1ull << 4)
 #define RD_PROT_UMIP (1ull << 5)
-#define RD_PROT_WX (1ull << 6)		/* no page of the hypervisor is writable and executable */
+#define RD_PROT_WX (1ull << 6) /* no page of the hypervisor is writable and executable */
 #define RD_PROT_KASLR (1ull << 7)
 #define RD_PROT_CANARY (1ull << 8)
 #define RD_PROT_RO_AFTER_INIT (1ull << 9)
 #define RD_PROT_MSR_LIST (1ull << 10)
 #define RD_PROT_PORT_LIST (1ull << 11)
-#define RD_PROT_HW_RNG (1ull << 12)	/* canaries and bases come from RDRAND/RDSEED */
-#define RD_PROT_SLEEP (1ull << 13)	/* S3/S4, which would restart below the hypervisor, are refused */
+#define RD_PROT_HW_RNG (1ull << 12) /* canaries and bases come from RDRAND/RDSEED */
+#define RD_PROT_SLEEP \
+	(1ull << 13) /* S3/S4, which would restart below the hypervisor, are refused */
 
 /* struct rd_info.hw: what the CPU offers and the hypervisor uses. */
 #define RD_HW_NRIPS (1ull << 0)
@@ -59,7 +60,12 @@ typedef uint64_t rd_u64;
 #define RD_HW_INVARIANT_TSC (1ull << 6)
 #define RD_HW_VMCB_CLEAN (1ull << 7)
 
-enum rd_owner { RD_OWNER_ROOT = 0, RD_OWNER_HYPERVISOR = 1, RD_OWNER_POOL = 2, RD_OWNER_FIRMWARE = 3 };
+enum rd_owner {
+	RD_OWNER_ROOT = 0,
+	RD_OWNER_HYPERVISOR = 1,
+	RD_OWNER_POOL = 2,
+	RD_OWNER_FIRMWARE = 3
+};
 
 struct rd_mem_range {
 	rd_u64 base;
@@ -79,22 +85,23 @@ struct rd_info {
 	rd_u32 abi_version;
 	rd_u32 size; /* of this structure */
 	char version[32];
-	char build[32];	    /* "debug" or "release", compiler */
-	rd_u32 cpu_count;   /* physical CPUs that the hypervisor runs */
+	char build[32];   /* "debug" or "release", compiler */
+	rd_u32 cpu_count; /* physical CPUs that the hypervisor runs */
 	rd_u32 root_vp_count;
 	rd_u64 protections; /* RD_PROT_* that are on */
 	rd_u64 available;   /* RD_PROT_* that could be on: off here means the machine lacks it */
 	rd_u64 hw;
-	rd_u64 hv_bytes;    /* the hypervisor's own memory, all of it */
+	rd_u64 hv_bytes; /* the hypervisor's own memory, all of it */
 	rd_u64 heap_bytes, heap_free_bytes;
 	rd_u64 pool_bytes, pool_free_bytes;
 	rd_u64 tsc_hz, apic_timer_hz;
 	rd_u64 uptime_ns;
 	rd_u32 iommu_count;
-	rd_u32 iommu_faults; /* DMA faults seen so far */
-	char vendor[16];     /* "svm" */
+	rd_u32 iommu_faults;    /* DMA faults seen so far */
+	char vendor[16];        /* "svm" */
 	char boot_protocol[16]; /* "multiboot1", "multiboot2", "multiboot2-efi" */
-	rd_u64 denied_msr, denied_port, denied_memory, denied_insn; /* what the root tried and was refused */
+	rd_u64 denied_msr, denied_port, denied_memory,
+		denied_insn; /* what the root tried and was refused */
 	rd_u64 log_dropped;
 	rd_u32 range_count;
 	rd_u32 reserved;
@@ -107,7 +114,7 @@ struct rd_log_record {
 	rd_u64 sequence;
 	rd_u64 time_ns; /* since the hypervisor started */
 	rd_u32 cpu;
-	rd_u8 level; /* 0 error, 1 warning, 2 info, 3 debug */
+	rd_u8 level;  /* 0 error, 1 warning, 2 info, 3 debug */
 	rd_u8 length; /* of text, without NUL */
 	rd_u16 reserved;
 	char text[RD_LOG_TEXT_MAX]; /* NUL-terminated */

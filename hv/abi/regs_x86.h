@@ -26,9 +26,9 @@
 #define EFER_LMA (1 << 10)
 #define EFER_NXE (1 << 11)
 #define EFER_SVME (1 << 12)
-#define EFER_LMSLE (1 << 13)
 #define EFER_FFXSR (1 << 14)
 #define EFER_TCE (1 << 15)
+#define EFER_AUTOIBRS (1 << 21)
 
 #define RFLAGS_CF (1 << 0)
 #define RFLAGS_ZF (1 << 6)

@@ -13,8 +13,8 @@
 
 struct boot_handoff boot_handoff;
 
-extern uint8_t hv_image_start[], hv_text_start[], hv_text_end[], hv_rodata_end[], hv_roai_start[], hv_roai_end[],
-	hv_data_start[], hv_data_end[], hv_image_end[];
+extern uint8_t hv_image_start[], hv_text_start[], hv_text_end[], hv_rodata_end[], hv_roai_start[],
+	hv_roai_end[], hv_data_start[], hv_data_end[], hv_image_end[];
 
 struct rela {
 	uint64_t offset, info;
@@ -27,12 +27,12 @@ extern const struct rela hv_rela_start[], hv_rela_end[];
 void boot_early(uint32_t magic, uint64_t info, uint64_t load_base);
 NORETURN void boot_switch(uint64_t cr3, uint64_t stack, uint64_t entry);
 
-static void line(const char *level, const char *what, const char *field, uint64_t value, const char *remedy,
-		 const char *end)
+static void line(const char *level, const char *what, const char *field, uint64_t value,
+		 const char *remedy, const char *end)
 {
 	char text[400];
-	size_t n = format(text, sizeof(text), "redoubt: %s: %s: %s (0x%lx): %s%s\r\n", level, what, field, value, remedy,
-			  end);
+	size_t n = format(text, sizeof(text), "redoubt: %s: %s: %s (0x%lx): %s%s\r\n", level, what,
+			  field, value, remedy, end);
 
 	arch_console_write(text, n);
 	arch_debugcon_write(text, n);
@@ -76,18 +76,43 @@ static size_t length(const char *s, size_t max)
 	return n;
 }
 
+/* Names the word (command line) or the line (configuration) that options_parse_* refused. */
+NORETURN static void fail_option(const char *text, size_t len, bool config,
+				 const struct wire_fault *f)
+{
+	char word[64], field[160];
+	size_t n = 0, at = config ? 0 : (size_t)f->value;
+
+	for (uint64_t newlines = 1; config && newlines < f->value && at < len; at++) {
+		newlines += text[at] == '\n';
+	}
+	while (n + 1 < sizeof(word) && at + n < len && text[at + n] > (config ? 0x1f : 0x20) &&
+	       text[at + n] < 0x7f) {
+		word[n] = text[at + n];
+		n++;
+	}
+	word[n] = '\0';
+	format(field, sizeof(field), "%s: \"%s\" at %s", f->field, word, config ? "line" : "byte");
+	early_fail(f->what, field, f->value, f->remedy);
+}
+
 static void read_options(struct boot_handoff *h, const struct view *v)
 {
+	size_t len = length(h->info.cmdline, BOOTINFO_STR_MAX);
 	const struct bootinfo_module *conf;
 	struct wire_fault why;
+	const char *text;
 
-	if (!options_parse_cmdline(h->info.cmdline, length(h->info.cmdline, BOOTINFO_STR_MAX), &h->options, &why)) {
-		fail_fault(&why);
+	if (!options_parse_cmdline(h->info.cmdline, len, &h->options, &why)) {
+		fail_option(h->info.cmdline, len, false, &why);
 	}
 	conf = bootinfo_find(&h->info, BOOTINFO_ROLE_CONFIG);
-	if (conf != NULL &&
-	    !options_parse_config((const char *)v->base + conf->start, (size_t)conf->size, &h->options, &why)) {
-		fail_fault(&why);
+	if (conf == NULL) {
+		return;
+	}
+	text = (const char *)v->base + conf->start;
+	if (!options_parse_config(text, (size_t)conf->size, &h->options, &why)) {
+		fail_option(text, (size_t)conf->size, true, &why);
 	}
 }
 
@@ -109,14 +134,16 @@ static void read_kernel(struct boot_handoff *h, const struct view *v)
 	struct wire_fault why;
 
 	if (k == NULL) {
-		early_fail("module kernel", "missing", h->info.module_count,
-			   "give the root's bzImage as a module (GRUB: module2 /boot/vmlinuz kernel ...)");
+		early_fail(
+			"module kernel", "missing", h->info.module_count,
+			"give the root's bzImage as a module (GRUB: module2 /boot/vmlinuz kernel ...)");
 	}
 	if (!bzimage_parse(v->base + k->start, k->size, &h->kernel, &why)) {
 		fail_fault(&why);
 	}
 	if (bootinfo_find(&h->info, BOOTINFO_ROLE_INITRD) == NULL) {
-		early_warn("module initrd", "missing", 0, "a Debian root needs one (GRUB: module2 /boot/initrd.img initrd)");
+		early_warn("module initrd", "missing", 0,
+			   "a Debian root needs one (GRUB: module2 /boot/initrd.img initrd)");
 	}
 }
 
@@ -136,8 +163,9 @@ static void choose_cpus(struct boot_handoff *h)
 	h->apic_id[0] = self;
 	h->cpu_count = 1;
 	if (h->acpi.cpu_count > CPU_MAX) {
-		early_fail("CPUs", "more than 64", h->acpi.cpu_count,
-			   "Redoubt supports 64: switch some off in the firmware's set-up (QEMU: -smp)");
+		early_fail(
+			"CPUs", "more than 64", h->acpi.cpu_count,
+			"Redoubt supports 64: switch some off in the firmware's set-up (QEMU: -smp)");
 	}
 	for (uint32_t i = 0; i < h->acpi.cpu_count && i < ACPI_CPU_MAX; i++) {
 		uint32_t id = h->acpi.cpu[i].apic_id;
@@ -148,7 +176,8 @@ static void choose_cpus(struct boot_handoff *h)
 		}
 	}
 	if (h->options.root_cpus > h->cpu_count) {
-		early_warn("option cpus", "more than the machine has", h->options.root_cpus, "using all of them");
+		early_warn("option cpus", "more than the machine has", h->options.root_cpus,
+			   "using all of them");
 	}
 }
 
@@ -165,7 +194,8 @@ static uint64_t ram_bytes(const struct boot_handoff *h)
 /* Fixed needs, plus stacks and state for each CPU, plus nested page tables in 2 MiB leaves where 1 GiB ones are missing. */
 static uint64_t hv_bytes(const struct boot_handoff *h)
 {
-	uint64_t need = HV_BYTES_MIN + (uint64_t)h->cpu_count * (128ull << 10) + ram_bytes(h) / 65536;
+	uint64_t need =
+		HV_BYTES_MIN + (uint64_t)h->cpu_count * (128ull << 10) + ram_bytes(h) / 65536;
 
 	return align_up(need, PAGE_SIZE_2M);
 }
@@ -186,7 +216,8 @@ static void choose_addresses(struct boot_handoff *h)
 static void map(uint64_t va, uint64_t pa, uint64_t bytes, unsigned flags)
 {
 	if (!paging_map(va, pa, bytes, flags)) {
-		early_fail("memory", "hypervisor region too small", boot_handoff.region_size, "this is a defect: report it");
+		early_fail("memory", "hypervisor region too small", boot_handoff.region_size,
+			   "this is a defect: report it");
 	}
 }
 
@@ -260,6 +291,10 @@ void boot_early(uint32_t magic, uint64_t info, uint64_t load_base)
 	limits = (struct layout_limits){ image_bytes, hv_bytes(h), random_u64() };
 	if (!layout_place(h, &limits, &kernel_at, &params_at, &why)) {
 		fail_fault(&why);
+	}
+	if (!h->smm_page) {
+		early_warn("memory map", "the default SMM base is not free", SMM_DEFAULT_BASE,
+			   "a CPU whose firmware left SMM there can be attacked by the root");
 	}
 	rootload(h, &v, kernel_at, params_at);
 	choose_addresses(h);

@@ -10,13 +10,14 @@ void early_warn(const char *what, const char *field, uint64_t value, const char 
 
 /* layout.c: decides where everything lies; pure. false: *why says what does not fit. */
 struct layout_limits {
-	uint64_t image_bytes;	/* of the running image, with .bss */
-	uint64_t hv_bytes;	/* wanted for the hypervisor */
-	uint64_t random;	/* picks the place */
+	uint64_t image_bytes; /* of the running image, with .bss */
+	uint64_t hv_bytes;    /* wanted for the hypervisor */
+	uint64_t random;      /* picks the place */
 };
-bool layout_place(struct boot_handoff *h, const struct layout_limits *l, uint64_t *kernel_at, uint64_t *params_at,
-		  struct wire_fault *why);
-#define LAYOUT_PARAMS_BYTES 0x10000ull /* boot_params, command line, page tables, GDT of the root's first moments */
+bool layout_place(struct boot_handoff *h, const struct layout_limits *l, uint64_t *kernel_at,
+		  uint64_t *params_at, struct wire_fault *why);
+#define LAYOUT_PARAMS_BYTES \
+	0x10000ull /* boot_params, command line, page tables, GDT of the root's first moments */
 
 /* rootload.c: copies the kernel to its place and fills the boot parameters. */
 void rootload(struct boot_handoff *h, const struct view *v, uint64_t kernel_at, uint64_t params_at);

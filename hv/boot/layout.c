@@ -3,7 +3,7 @@
 #include "hv/boot/early.h"
 #include "hv/wire/view.h"
 
-#define LOW_FREE 0x1000ull    /* keep clear of the interrupt vector table and BIOS data */
+#define LOW_FREE 0x1000ull /* keep clear of the interrupt vector table and BIOS data */
 #define KERNEL_MIN 0x1000000ull
 #define LIMIT_4G 0x100000000ull
 #define ROOT_MIN (192ull << 20) /* what a Debian root needs at least */
@@ -36,8 +36,8 @@ static int clash(const struct taken *t, uint64_t base, uint64_t size)
 }
 
 /* Highest aligned place in usable memory within [min, max); 0 for none. */
-static uint64_t find_high(const struct bootinfo *bi, const struct taken *t, uint64_t size, uint64_t align, uint64_t min,
-			  uint64_t max)
+static uint64_t find_high(const struct bootinfo *bi, const struct taken *t, uint64_t size,
+			  uint64_t align, uint64_t min, uint64_t max)
 {
 	for (uint32_t i = bi->mem_count; i-- > 0;) {
 		const struct bootinfo_mem *m = &bi->mem[i];
@@ -64,8 +64,8 @@ static uint64_t find_high(const struct bootinfo *bi, const struct taken *t, uint
 	return 0;
 }
 
-static uint64_t find_low(const struct bootinfo *bi, const struct taken *t, uint64_t size, uint64_t align, uint64_t min,
-			 uint64_t max)
+static uint64_t find_low(const struct bootinfo *bi, const struct taken *t, uint64_t size,
+			 uint64_t align, uint64_t min, uint64_t max)
 {
 	for (uint32_t i = 0; i < bi->mem_count; i++) {
 		const struct bootinfo_mem *m = &bi->mem[i];
@@ -84,7 +84,8 @@ static uint64_t find_low(const struct bootinfo *bi, const struct taken *t, uint6
 	return 0;
 }
 
-static bool fault(struct wire_fault *why, const char *what, const char *field, uint64_t value, const char *remedy)
+static bool fault(struct wire_fault *why, const char *what, const char *field, uint64_t value,
+		  const char *remedy)
 {
 	*why = (struct wire_fault){ what, field, remedy, value };
 	return false;
@@ -95,7 +96,8 @@ static bool is_usable(const struct bootinfo *bi, uint64_t base, uint64_t size)
 	for (uint32_t i = 0; i < bi->mem_count; i++) {
 		const struct bootinfo_mem *m = &bi->mem[i];
 
-		if (m->type == BOOTINFO_MEM_USABLE && base >= m->base && range_within(base - m->base, size, m->size)) {
+		if (m->type == BOOTINFO_MEM_USABLE && base >= m->base &&
+		    range_within(base - m->base, size, m->size)) {
 			return true;
 		}
 	}
@@ -120,15 +122,16 @@ static bool place_pool(struct boot_handoff *h, struct taken *t, struct wire_faul
 	uint64_t left = h->options.pool_bytes;
 
 	if (left + h->region_size + ROOT_MIN > usable(&h->info)) {
-		return fault(why, "option pool", "larger than memory less 192 MiB for the root", left,
-			     "make pool= smaller or add memory");
+		return fault(why, "option pool", "larger than memory less 192 MiB for the root",
+			     left, "make pool= smaller or add memory");
 	}
 	while (left > 0) {
 		uint64_t piece = left;
 		uint64_t at = 0;
 
 		if (h->pool_count >= HANDOFF_POOL_MAX) {
-			return fault(why, "option pool", "memory is too fragmented", left, "make pool= smaller");
+			return fault(why, "option pool", "memory is too fragmented", left,
+				     "make pool= smaller");
 		}
 		while (piece >= PAGE_SIZE_2M && at == 0) {
 			at = find_high(&h->info, t, piece, PAGE_SIZE_2M, KERNEL_MIN, UINT64_MAX);
@@ -137,7 +140,8 @@ static bool place_pool(struct boot_handoff *h, struct taken *t, struct wire_faul
 			}
 		}
 		if (at == 0) {
-			return fault(why, "option pool", "memory is too fragmented", left, "make pool= smaller");
+			return fault(why, "option pool", "memory is too fragmented", left,
+				     "make pool= smaller");
 		}
 		h->pool[h->pool_count].base = at;
 		h->pool[h->pool_count].size = piece;
@@ -161,25 +165,33 @@ static void take_boot(const struct boot_handoff *h, const struct layout_limits *
 }
 
 /* Trust: the memory map and the modules come from the loader and are checked for overlap here. */
-bool layout_place(struct boot_handoff *h, const struct layout_limits *l, uint64_t *kernel_at, uint64_t *params_at,
-		  struct wire_fault *why)
+bool layout_place(struct boot_handoff *h, const struct layout_limits *l, uint64_t *kernel_at,
+		  uint64_t *params_at, struct wire_fault *why)
 {
 	struct taken t;
 	uint64_t align = h->kernel.alignment > PAGE_SIZE_2M ? h->kernel.alignment : PAGE_SIZE_2M;
 	uint64_t top;
 
 	h->smm_page = is_usable(&h->info, SMM_DEFAULT_BASE, SMM_DEFAULT_SIZE);
+	for (uint32_t i = 0; i < h->info.module_count; i++) {
+		if (range_overlaps(h->info.module[i].start, h->info.module[i].size,
+				   SMM_DEFAULT_BASE, SMM_DEFAULT_SIZE)) {
+			h->smm_page = false;
+		}
+	}
 	take_boot(h, l, &t);
 	h->trampoline = find_low(&h->info, &t, PAGE_SIZE, PAGE_SIZE, LOW_FREE, 0xa0000);
 	if (h->trampoline == 0) {
-		return fault(why, "memory map", "no free page below 640 KiB", 0, "CPUs cannot be started; update the firmware");
+		return fault(why, "memory map", "no free page below 640 KiB", 0,
+			     "CPUs cannot be started; update the firmware");
 	}
 	take(&t, h->trampoline, PAGE_SIZE);
 	/* A random number of 2 MiB steps below the highest place, where the map leaves room. */
 	h->region_size = l->hv_bytes;
 	top = find_high(&h->info, &t, l->hv_bytes, PAGE_SIZE_2M, KERNEL_MIN, LIMIT_4G);
 	if (top == 0) {
-		return fault(why, "memory map", "no room for the hypervisor below 4 GiB", l->hv_bytes, "add memory");
+		return fault(why, "memory map", "no room for the hypervisor below 4 GiB",
+			     l->hv_bytes, "add memory");
 	}
 	h->region_base = find_high(&h->info, &t, l->hv_bytes, PAGE_SIZE_2M, KERNEL_MIN,
 				   top + l->hv_bytes - (l->random % 16) * PAGE_SIZE_2M);
@@ -191,14 +203,17 @@ bool layout_place(struct boot_handoff *h, const struct layout_limits *l, uint64_
 	if (h->options.pool_bytes != 0 && !place_pool(h, &t, why)) {
 		return false;
 	}
-	*kernel_at = find_low(&h->info, &t, align_up(h->kernel.init_size, PAGE_SIZE), align, KERNEL_MIN, LIMIT_4G);
+	*kernel_at = find_low(&h->info, &t, align_up(h->kernel.init_size, PAGE_SIZE), align,
+			      KERNEL_MIN, LIMIT_4G);
 	if (*kernel_at == 0) {
-		return fault(why, "root kernel", "no room below 4 GiB for init_size", h->kernel.init_size, "add memory");
+		return fault(why, "root kernel", "no room below 4 GiB for init_size",
+			     h->kernel.init_size, "add memory");
 	}
 	take(&t, *kernel_at, align_up(h->kernel.init_size, PAGE_SIZE));
 	*params_at = find_low(&h->info, &t, LAYOUT_PARAMS_BYTES, PAGE_SIZE, LOW_FREE, LIMIT_4G);
 	if (*params_at == 0) {
-		return fault(why, "memory map", "no room for boot parameters", LAYOUT_PARAMS_BYTES, "add memory");
+		return fault(why, "memory map", "no room for boot parameters", LAYOUT_PARAMS_BYTES,
+			     "add memory");
 	}
 	return true;
 }

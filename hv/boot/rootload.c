@@ -59,7 +59,8 @@ static void add_entry(uint64_t bp, uint32_t *n, uint64_t base, uint64_t size, ui
 }
 
 /* What remains of [base, end) when the hypervisor's ranges, sorted by address, are cut out. */
-static void add_usable(const struct boot_handoff *h, uint64_t bp, uint32_t *n, uint64_t base, uint64_t end)
+static void add_usable(const struct boot_handoff *h, uint64_t bp, uint32_t *n, uint64_t base,
+		       uint64_t end)
 {
 	while (base < end) {
 		uint64_t cut = end, after = end;
@@ -174,7 +175,8 @@ void rootload(struct boot_handoff *h, const struct view *v, uint64_t kernel_at, 
 	uint64_t bp = params_at + P_BOOT_PARAMS;
 
 	__builtin_memset(mem(params_at), 0, LAYOUT_PARAMS_BYTES);
-	__builtin_memcpy(mem(bp + BP_HDR), v->base + k->start + h->kernel.hdr_offset, h->kernel.hdr_size);
+	__builtin_memcpy(mem(bp + BP_HDR), v->base + k->start + h->kernel.hdr_offset,
+			 h->kernel.hdr_size);
 	mem(bp)[BP_LOADER] = 0xff;
 	put32(bp + BP_RAMDISK_IMAGE, initrd != NULL ? initrd->start : 0);
 	put32(bp + BP_RAMDISK_SIZE, initrd != NULL ? initrd->size : 0);
@@ -185,7 +187,8 @@ void rootload(struct boot_handoff *h, const struct view *v, uint64_t kernel_at, 
 	screen(h, bp);
 	e820(h, bp);
 	page_tables(params_at);
-	__builtin_memcpy(mem(kernel_at), v->base + k->start + h->kernel.payload_offset, h->kernel.payload_size);
+	__builtin_memcpy(mem(kernel_at), v->base + k->start + h->kernel.payload_offset,
+			 h->kernel.payload_size);
 	h->root.entry = kernel_at + 0x200;
 	h->root.boot_params = bp;
 	h->root.cr3 = params_at + P_PML4;

@@ -13,12 +13,13 @@ struct cpu;
 struct vp;
 
 /* --- start-up, in this order (main.c) --- */
-void arch_start_cpu0(void);	 /* tables, clock, interrupts of the first CPU; the heap is ready */
-void arch_start_others(void);	 /* the other CPUs reach main_secondary and wait there */
+void arch_start_cpu0(void);      /* tables, clock, interrupts of the first CPU; the heap is ready */
+void arch_start_others(void);    /* the other CPUs reach main_secondary and wait there */
 void arch_start_secondary(void); /* each of them: its virtualisation extension */
-void arch_start_iommu(void);	 /* devices see the root's table; the root partition exists */
-void arch_seal(void);		 /* what is read-only after init becomes so; the old image is wiped */
-void arch_start_secondary_sealed(void); /* each other CPU: forgets translations from before the seal */
+void arch_start_iommu(void);     /* devices see the root's table; the root partition exists */
+void arch_seal(void); /* what is read-only after init becomes so; the old image is wiped */
+void arch_start_secondary_sealed(
+	void); /* each other CPU: forgets translations from before the seal */
 
 /* --- this CPU --- */
 struct cpu *arch_this_cpu(void);
@@ -70,9 +71,18 @@ uint64_t arch_msr_read(uint32_t msr);
 void arch_msr_write(uint32_t msr, uint64_t v);
 
 /* --- nested page table entries --- */
-enum npt_access { NPT_NONE = 0, NPT_R = 1, NPT_W = 2, NPT_X = 4, NPT_RW = 3, NPT_RX = 5, NPT_RWX = 7 };
+enum npt_access {
+	NPT_NONE = 0,
+	NPT_R = 1,
+	NPT_W = 2,
+	NPT_X = 4,
+	NPT_RW = 3,
+	NPT_RX = 5,
+	NPT_RWX = 7
+};
 uint64_t arch_npte_table(hpa_t table, unsigned level); /* level of the entry: 4..2 */
-uint64_t arch_npte_leaf(hpa_t frame, unsigned level, unsigned access); /* level 1: 4 KiB, 2: 2 MiB, 3: 1 GiB */
+uint64_t arch_npte_leaf(hpa_t frame, unsigned level,
+			unsigned access); /* level 1: 4 KiB, 2: 2 MiB, 3: 1 GiB */
 bool arch_npte_present(uint64_t e);
 bool arch_npte_is_leaf(uint64_t e, unsigned level);
 hpa_t arch_npte_addr(uint64_t e, unsigned level);
@@ -82,8 +92,8 @@ bool arch_npt_1g(void); /* 1 GiB leaves are supported */
 /* --- virtual processors --- */
 bool arch_vp_init(struct vp *vp) MUST_CHECK; /* allocates; false without memory */
 void arch_vp_free(struct vp *vp);
-void arch_vp_reset_init(struct vp *vp);			 /* state after INIT */
-void arch_vp_start_sipi(struct vp *vp, uint8_t vector);	 /* real mode at vector << 12 */
+void arch_vp_reset_init(struct vp *vp);                 /* state after INIT */
+void arch_vp_start_sipi(struct vp *vp, uint8_t vector); /* real mode at vector << 12 */
 void arch_vp_start_linux64(struct vp *vp, uint64_t rip, uint64_t rsi, uint64_t cr3, uint64_t gdt);
 /* Runs until the next exit; *out says why. */
 void arch_vp_enter(struct vp *vp, struct exit_info *out);
@@ -95,6 +105,8 @@ void arch_vp_offer_irq(struct vp *vp, int vector);
 bool arch_vp_irq_taken(struct vp *vp);
 void arch_vp_inject_exception(struct vp *vp, unsigned vector, bool has_error, uint32_t error);
 void arch_vp_inject_nmi(struct vp *vp);
+/* An event waits to be injected at the next entry. */
+bool arch_vp_injecting(struct vp *vp);
 void arch_vp_watch_iret(struct vp *vp, bool on); /* EXIT_IRET at the next IRET */
 /* Moves RIP past an instruction and ends an interrupt shadow. */
 void arch_vp_advance(struct vp *vp, unsigned length);

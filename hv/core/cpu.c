@@ -135,7 +135,8 @@ static bool run_once(struct cpu *c, struct vp *vp)
 		arch_vp_flush_tlb(vp);
 		__atomic_store_n(&c->tlb_seen, gen, __ATOMIC_SEQ_CST);
 	}
-	if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) != 0 || (!vp_ready(vp) && !vp_prepare(vp))) {
+	if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) != 0 ||
+	    (!vp_ready(vp) && !vp_prepare(vp))) {
 		__atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
 		return false;
 	}
@@ -162,7 +163,8 @@ static void wait_for_work(struct cpu *c)
 
 	__atomic_store_n(&c->idle, 1, __ATOMIC_SEQ_CST);
 	timers_arm(c);
-	if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) == 0 && (vp == NULL || !vp_prepare(vp))) {
+	if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) == 0 &&
+	    (vp == NULL || !vp_prepare(vp))) {
 		arch_idle();
 	}
 	__atomic_store_n(&c->idle, 0, __ATOMIC_SEQ_CST);

@@ -16,6 +16,9 @@
 #define C1_ECX_OSXSAVE (1u << 27)
 #define C1_ECX_HYPERVISOR (1u << 31)
 #define C6_EAX_ARAT (1u << 2)
+#define C7_ECX_CET_SS (1u << 7)
+#define C7_EDX_CET_IBT (1u << 20)
+#define CD_1_EAX_XSAVES (1u << 3)
 #define C8_1_ECX_SVM (1u << 2)
 #define C8_1_ECX_SKINIT (1u << 12)
 #define C8_1_ECX_PERFCTR_CORE (1u << 23)
@@ -61,8 +64,9 @@ static void synthetic(uint32_t leaf, uint32_t out[4])
 		out[1] = 10u << 16;
 		break;
 	case 0x40000003:
-		out[0] = HV_EAX_TIME_REF_COUNT | HV_EAX_HYPERCALL | HV_EAX_VP_INDEX | HV_EAX_REFERENCE_TSC |
-			 HV_EAX_FREQUENCY | (invariant_tsc() ? HV_EAX_TSC_INVARIANT : 0);
+		out[0] = HV_EAX_TIME_REF_COUNT | HV_EAX_HYPERCALL | HV_EAX_VP_INDEX |
+			 HV_EAX_REFERENCE_TSC | HV_EAX_FREQUENCY |
+			 (invariant_tsc() ? HV_EAX_TSC_INVARIANT : 0);
 		out[3] = HV_EDX_FREQUENCY;
 		break;
 	case 0x40000004:
@@ -102,11 +106,25 @@ static void hardware(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t ou
 	case 6:
 		out[0] |= C6_EAX_ARAT;
 		break;
-	case 0xa: /* performance monitoring */
+	case 7:
+		if (subleaf == 0) { /* control-flow enforcement: its MSRs are not the root's */
+			out[2] &= ~C7_ECX_CET_SS;
+			out[3] &= ~C7_EDX_CET_IBT;
+		}
+		break;
+	case 0xd:
+		if (subleaf == 1) { /* XSAVES and IA32_XSS likewise */
+			out[0] &= ~CD_1_EAX_XSAVES;
+			out[2] = out[3] = 0;
+		}
+		break;
+	case 0x80000022: /* performance monitoring, AMD */
+	case 0xa:        /* performance monitoring */
 		out[0] = out[1] = out[2] = out[3] = 0;
 		break;
 	case 0x80000001:
-		out[2] &= ~(C8_1_ECX_SVM | C8_1_ECX_SKINIT | C8_1_ECX_PERFCTR_CORE | C8_1_ECX_MWAITX);
+		out[2] &=
+			~(C8_1_ECX_SVM | C8_1_ECX_SKINIT | C8_1_ECX_PERFCTR_CORE | C8_1_ECX_MWAITX);
 		break;
 	case 0x8000000a: /* SVM features */
 		out[0] = out[1] = out[2] = out[3] = 0;

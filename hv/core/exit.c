@@ -82,21 +82,25 @@ static void on_hlt(struct vp *vp, const struct exit_info *e)
 static void on_exception(struct vp *vp, const struct exit_info *e)
 {
 	if (e->exception.vector == VECTOR_MC) {
-		log_error("machine check in partition %lu, reflected", vp->partition->id);
+		log_guest(vp, "machine check, reflected");
 	}
 	/*
 	 * #DB and #AC are intercepted only because a guest can otherwise loop for ever in their delivery
-	 * (CVE-2015-8104, CVE-2015-5307).
+	 * (CVE-2015-8104, CVE-2015-5307). Injection comes before pending interrupts, so these are taken here.
 	 */
-	arch_vp_inject_exception(vp, e->exception.vector, e->exception.has_error, e->exception.error);
+	arch_take_interrupts();
+	arch_vp_inject_exception(vp, e->exception.vector, e->exception.has_error,
+				 e->exception.error);
 }
 
 /* As on hardware, a triple fault of any root VP resets the machine: Linux uses it as its last way to reboot. */
 static void on_shutdown(struct vp *vp)
 {
-	log_error("partition %lu vp %u: triple fault at rip %lx", vp->partition->id, vp->index, vp->rip);
+	log_error("partition %lu vp %u: triple fault at rip %lx", vp->partition->id, vp->index,
+		  vp->rip);
 	if (vp->partition->root) {
-		static const char text[] = "\r\nredoubt: warning: the root took a triple fault; the machine restarts\r\n";
+		static const char text[] =
+			"\r\nredoubt: warning: the root took a triple fault; the machine restarts\r\n";
 
 		arch_console_write(text, sizeof(text) - 1);
 		arch_reset_machine();
@@ -106,8 +110,8 @@ static void on_shutdown(struct vp *vp)
 
 static void on_invalid(struct vp *vp, const struct exit_info *e)
 {
-	log_error("partition %lu vp %u: the CPU refuses its state, code %lx, rip %lx; stopped", vp->partition->id,
-		  vp->index, e->code, vp->rip);
+	log_error("partition %lu vp %u: the CPU refuses its state, code %lx, rip %lx; stopped",
+		  vp->partition->id, vp->index, e->code, vp->rip);
 	vp->state = VP_DEAD;
 }
 
@@ -148,7 +152,8 @@ void exit_dispatch(struct vp *vp, const struct exit_info *e)
 		break;
 	case EXIT_FORBIDDEN:
 		partition_count(&vp->partition->denied_insn);
-		log_guest(vp, "forbidden instruction, exit code %lx, rip %lx: #UD", e->code, vp->rip);
+		log_guest(vp, "forbidden instruction, exit code %lx, rip %lx: #UD", e->code,
+			  vp->rip);
 		vp_inject_ud(vp);
 		break;
 	case EXIT_IRET:

@@ -5,22 +5,22 @@
 #include "hv/core/types.h"
 
 enum exit_kind {
-	EXIT_INTERRUPT,	  /* physical interrupt pending */
-	EXIT_NMI,	  /* physical NMI pending */
+	EXIT_INTERRUPT, /* physical interrupt pending */
+	EXIT_NMI,       /* physical NMI pending */
 	EXIT_CPUID,
 	EXIT_MSR_READ,
 	EXIT_MSR_WRITE,
 	EXIT_PORT,
 	EXIT_HYPERCALL,
 	EXIT_HLT,
-	EXIT_MEMORY,	  /* nested page fault */
+	EXIT_MEMORY, /* nested page fault */
 	EXIT_INVD,
-	EXIT_FORBIDDEN,	  /* an instruction that no guest has: #UD */
-	EXIT_IRET,	  /* asked for by arch_vp_watch_iret */
-	EXIT_EXCEPTION,	  /* #MC, or #DB / #AC that must be broken out of and reflected */
-	EXIT_INIT,	  /* physical INIT */
-	EXIT_SHUTDOWN,	  /* triple fault */
-	EXIT_INVALID,	  /* the CPU refused the VP's state */
+	EXIT_FORBIDDEN, /* an instruction that no guest has: #UD */
+	EXIT_IRET,      /* asked for by arch_vp_watch_iret */
+	EXIT_EXCEPTION, /* #MC, or #DB / #AC that must be broken out of and reflected */
+	EXIT_INIT,      /* physical INIT */
+	EXIT_SHUTDOWN,  /* triple fault */
+	EXIT_INVALID,   /* the CPU refused the VP's state */
 	EXIT_UNKNOWN,
 	EXIT_COUNT
 };
@@ -37,7 +37,9 @@ struct exit_info {
 		struct {
 			gpa_t gpa;
 			bool write, fetch;
-			bool walk;  /* while the guest's own page tables were walked */
+			bool walk;          /* while the guest's own page tables were walked */
+			uint8_t byte_count; /* instruction bytes that the CPU saved, 0: it does not */
+			uint8_t bytes[15];
 		} memory;
 		struct {
 			uint8_t vector;

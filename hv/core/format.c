@@ -13,7 +13,8 @@ static void put(struct sink *s, char c)
 	}
 }
 
-static void put_number(struct sink *s, uint64_t v, unsigned base, unsigned width, char pad, bool negative)
+static void put_number(struct sink *s, uint64_t v, unsigned base, unsigned width, char pad,
+		       bool negative)
 {
 	char digits[24];
 	unsigned n = 0;
@@ -24,7 +25,10 @@ static void put_number(struct sink *s, uint64_t v, unsigned base, unsigned width
 		digits[n++] = (char)(d < 10 ? '0' + d : 'a' + d - 10);
 		v /= base;
 	} while (v != 0 && n < sizeof(digits) - 1);
-	if (negative) {
+	if (negative && pad == '0') {
+		put(s, '-');
+		width = width > 0 ? width - 1 : 0;
+	} else if (negative) {
 		digits[n++] = '-';
 	}
 	for (unsigned i = n; i < width; i++) {

@@ -105,14 +105,16 @@ static bool translate_legacy(struct vp *vp, uint64_t va, uint64_t *out)
 {
 	uint64_t e;
 
-	if (!read_entry(vp, (arch_vp_cr3(vp) & 0xfffff000) + ((va >> 22) & 1023) * 4, 4, &e) || (e & PTE_P) == 0) {
+	if (!read_entry(vp, (arch_vp_cr3(vp) & 0xfffff000) + ((va >> 22) & 1023) * 4, 4, &e) ||
+	    (e & PTE_P) == 0) {
 		return false;
 	}
 	if ((e & PTE_PS) != 0) {
 		*out = (e & 0xffc00000) | (va & 0x3fffff);
 		return true;
 	}
-	if (!read_entry(vp, (e & 0xfffff000) + ((va >> 12) & 1023) * 4, 4, &e) || (e & PTE_P) == 0) {
+	if (!read_entry(vp, (e & 0xfffff000) + ((va >> 12) & 1023) * 4, 4, &e) ||
+	    (e & PTE_P) == 0) {
 		return false;
 	}
 	*out = (e & 0xfffff000) | (va & 0xfff);
@@ -170,7 +172,8 @@ size_t gva_fetch(struct vp *vp, gva_t at, uint8_t *to, size_t max)
 		gpa_t g;
 
 		n = n < max - done ? n : max - done;
-		if (!gva_translate(vp, (gva_t){ va }, &g) || !gpa_copy_in(vp->partition, g, to + done, n)) {
+		if (!gva_translate(vp, (gva_t){ va }, &g) ||
+		    !gpa_copy_in(vp->partition, g, to + done, n)) {
 			break;
 		}
 		done += n;

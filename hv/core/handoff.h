@@ -27,20 +27,21 @@ struct boot_handoff {
 	struct acpi_info acpi;
 	struct hv_options options;
 	struct bzimage kernel;
-	uint64_t load_base, load_size;	 /* where the loader put the image; returned to the root, zeroed */
+	uint64_t load_base,
+		load_size; /* where the loader put the image; returned to the root, zeroed */
 	uint64_t region_base, region_size; /* the hypervisor's own memory */
-	uint64_t region_next;		 /* first frame that is not used yet */
-	uint64_t pml4;			 /* the hypervisor's page table */
+	uint64_t region_next;              /* first frame that is not used yet */
+	uint64_t pml4;                     /* the hypervisor's page table */
 	uint64_t image_va, heap_va, stack_va, mmio_va, window_va;
-	uint64_t trampoline;		 /* a page below 1 MiB */
-	bool smm_page;			 /* SMM_DEFAULT_BASE is usable memory and was taken */
+	uint64_t trampoline; /* a page below 1 MiB */
+	bool smm_page;       /* SMM_DEFAULT_BASE is usable memory and was taken */
 	uint32_t pool_count;
 	struct {
 		uint64_t base, size;
 	} pool[HANDOFF_POOL_MAX];
 	struct handoff_root root;
 	bool hw_random;
-	uint32_t cpu_count;		 /* to be used, BSP first */
+	uint32_t cpu_count; /* to be used, BSP first */
 	uint32_t apic_id[CPU_MAX];
 };
 

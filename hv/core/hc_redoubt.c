@@ -74,7 +74,9 @@ enum hv_status hc_redoubt_get_info(struct vp *vp, const void *in, void *out)
 	o->iommu_faults = arch_iommu_faults();
 	text(o->vendor, sizeof(o->vendor), arch_name());
 	text(o->boot_protocol, sizeof(o->boot_protocol),
-	     h->info.efi ? "multiboot2-efi" : h->info.protocol == 2 ? "multiboot2" : "multiboot1");
+	     h->info.efi             ? "multiboot2-efi"
+	     : h->info.protocol == 2 ? "multiboot2"
+				     : "multiboot1");
 	o->denied_msr = __atomic_load_n(&p->denied_msr, __ATOMIC_RELAXED);
 	o->denied_port = __atomic_load_n(&p->denied_port, __ATOMIC_RELAXED);
 	o->denied_memory = __atomic_load_n(&p->denied_memory, __ATOMIC_RELAXED);

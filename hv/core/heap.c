@@ -24,7 +24,7 @@ static void set_used(uint64_t i, bool on)
 	if (on) {
 		used[i / 8] |= (uint8_t)(1u << (i % 8));
 	} else {
-		used[i / 8] &= (uint8_t)~(1u << (i % 8));
+		used[i / 8] &= (uint8_t) ~(1u << (i % 8));
 	}
 }
 

@@ -22,13 +22,13 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec)                       \
+#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec) \
 	{ code, FORM_##form, insize, outsize, CALLERS_##callers },
 #include "hv/abi/hypercalls.def"
 #undef HYPERCALL
 };
 
-#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec)                       \
+#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec) \
 	_Static_assert((insize) <= PAGE_SIZE && (outsize) <= PAGE_SIZE, #Name);
 #include "hv/abi/hypercalls.def"
 #undef HYPERCALL
@@ -36,8 +36,8 @@ static const struct row rows[] = {
 static enum hv_status call(struct vp *vp, uint16_t code, const void *in, void *out)
 {
 	switch (code) {
-#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec)                       \
-	case code:                                                                                 \
+#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec) \
+	case code:                                                           \
 		return hc_##handler(vp, in, out);
 #include "hv/abi/hypercalls.def"
 #undef HYPERCALL
@@ -81,7 +81,8 @@ static enum hv_status run(struct vp *vp, const struct hcall_control *c)
 	if (!hcall_control_valid(c, r->form == FORM_REP)) {
 		return HV_INVALID_HYPERCALL_INPUT;
 	}
-	if (c->fast ? r->in > sizeof(fast) || r->out != 0 : !placed(fast[0], r->in) || !placed(fast[1], r->out)) {
+	if (c->fast ? r->in > sizeof(fast) || r->out != 0
+		    : !placed(fast[0], r->in) || !placed(fast[1], r->out)) {
 		return c->fast ? HV_INVALID_HYPERCALL_INPUT : HV_INVALID_ALIGNMENT;
 	}
 	if (!may_call(vp, r)) {

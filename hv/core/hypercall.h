@@ -19,7 +19,7 @@ enum hv_status {
 void hypercall_dispatch(struct vp *vp);
 
 /* One prototype per row: in and out point to hypervisor copies of exactly the row's sizes, out zeroed. */
-#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec)                       \
+#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec) \
 	enum hv_status hc_##handler(struct vp *vp, const void *in, void *out);
 #include "hv/abi/hypercalls.def"
 #undef HYPERCALL

@@ -97,7 +97,8 @@ static bool guest_may_log(void)
 	lock_acquire(&ring_lock);
 	refill = (now - guest_refill_ns) * GUEST_PER_SECOND / 1000000000ull;
 	if (refill > 0) {
-		guest_tokens = guest_tokens + refill > GUEST_BURST ? GUEST_BURST : guest_tokens + refill;
+		guest_tokens = guest_tokens + refill > GUEST_BURST ? GUEST_BURST
+								   : guest_tokens + refill;
 		guest_refill_ns = now;
 	}
 	ok = guest_tokens > 0;
@@ -159,7 +160,8 @@ void panic(const char *fmt, ...)
 	va_start(ap, fmt);
 	format_va(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	n = format(line, sizeof(line), "\r\nredoubt: panic: cpu %u: %s; halted\r\n", arch_cpu_index(), text);
+	n = format(line, sizeof(line), "\r\nredoubt: panic: cpu %u: %s; halted\r\n",
+		   arch_cpu_index(), text);
 	/* No lock: the holder may be the one that failed. */
 	arch_console_write(line, n);
 	arch_debugcon_write(line, n);

@@ -26,11 +26,11 @@ uint64_t log_dropped(void);
 
 /* Our own bug or broken hardware: says so on every console and stops the machine. Never returns. */
 NORETURN void panic(const char *fmt, ...) PRINTF_LIKE(1, 2);
-#define CHECK(cond)                                                                                \
-	do {                                                                                       \
-		if (__builtin_expect(!(cond), 0)) {                                                \
-			panic("check failed: %s:%d: %s", __FILE__, __LINE__, #cond);               \
-		}                                                                                  \
+#define CHECK(cond)                                                                  \
+	do {                                                                         \
+		if (__builtin_expect(!(cond), 0)) {                                  \
+			panic("check failed: %s:%d: %s", __FILE__, __LINE__, #cond); \
+		}                                                                    \
 	} while (0)
 
 #endif

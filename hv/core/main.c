@@ -16,10 +16,12 @@ static uint32_t go; /* atomic: the root is built, secondary CPUs may run it */
 
 static void report(const struct boot_handoff *h)
 {
-	log_info("%u CPU(s), hypervisor %lu KiB at %lx, pool %lu MiB, root %lu MiB", cpu_count, h->region_size >> 10,
-		 h->region_base, owner_bytes(RD_OWNER_POOL) >> 20, owner_bytes(RD_OWNER_ROOT) >> 20);
+	log_info("%u CPU(s), hypervisor %lu KiB at %lx, pool %lu MiB, root %lu MiB", cpu_count,
+		 h->region_size >> 10, h->region_base, owner_bytes(RD_OWNER_POOL) >> 20,
+		 owner_bytes(RD_OWNER_ROOT) >> 20);
 	if (arch_iommu_count() == 0) {
-		log_warn("NO IOMMU: devices of the root can read and write the hypervisor's memory by DMA");
+		log_warn(
+			"NO IOMMU: devices of the root can read and write the hypervisor's memory by DMA");
 	}
 	log_info("starting the root partition");
 }
@@ -35,10 +37,12 @@ void hv_main(void)
 	log_info("Redoubt " REDOUBT_VERSION " (%s)", arch_name());
 	arch_start_others();
 	if (!protect_enforced()) {
-		log_warn("TEST IMAGE WITHOUT PROTECTION: the root can reach the hypervisor's memory");
+		log_warn(
+			"TEST IMAGE WITHOUT PROTECTION: the root can reach the hypervisor's memory");
 	}
 	root_protection(protect_enforced() ? RD_PROT_NPT : 0, RD_PROT_NPT);
-	root_protection( RD_PROT_WX | RD_PROT_KASLR | RD_PROT_CANARY | RD_PROT_MSR_LIST | RD_PROT_PORT_LIST,
+	root_protection(RD_PROT_WX | RD_PROT_KASLR | RD_PROT_CANARY | RD_PROT_MSR_LIST |
+				RD_PROT_PORT_LIST,
 			0);
 	root_protection(h->acpi.s5_found ? RD_PROT_SLEEP : 0, RD_PROT_SLEEP);
 	root_create(h);

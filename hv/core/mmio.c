@@ -20,9 +20,10 @@
 #define MSI_WINDOW 0x100000ull
 #define IOAPIC_SELECT 0x00
 #define IOAPIC_WINDOW 0x10
-#define IOAPIC_EOI 0x40 /* version 0x20 and later */
+#define IOAPIC_EOI 0x40   /* version 0x20 and later */
 #define IOAPIC_ENTRY 0x10 /* first redirection entry's index */
 #define ENTRY_MASKED (1u << 16)
+#define FIRST_DEVICE_VECTOR 32 /* below are the exceptions, also the hypervisor's own */
 
 enum closed_kind { CLOSED_DENY, CLOSED_LAPIC, CLOSED_IOAPIC, CLOSED_PCI };
 
@@ -64,7 +65,8 @@ static bool close_ecam(const struct acpi_info *acpi)
 			uint64_t at = acpi->ecam[i].base + ((uint64_t)device << 12);
 
 			if (acpi->ecam[i].segment == 0 && bus >= acpi->ecam[i].bus_start &&
-			    bus <= acpi->ecam[i].bus_end && !close_range(at, PAGE_SIZE, CLOSED_PCI, device)) {
+			    bus <= acpi->ecam[i].bus_end &&
+			    !close_range(at, PAGE_SIZE, CLOSED_PCI, device)) {
 				return false;
 			}
 		}
@@ -98,7 +100,8 @@ static int closed_find(uint64_t base, uint64_t size)
 
 static bool may_map(uint64_t base, uint64_t size)
 {
-	return (owner_root_may_map(base, size) || !protect_enforced()) && closed_find(base, size) < 0;
+	return (owner_root_may_map(base, size) || !protect_enforced()) &&
+	       closed_find(base, size) < 0;
 }
 
 /* Maps the largest aligned block around an address that holds nothing closed. */
@@ -124,7 +127,8 @@ bool mmio_map_root(struct partition *p)
 		uint64_t at = align_down(r->base, PAGE_SIZE);
 		uint64_t end = align_up(r->base + r->size, PAGE_SIZE);
 
-		if ((r->owner == RD_OWNER_HYPERVISOR || r->owner == RD_OWNER_POOL) && protect_enforced()) {
+		if ((r->owner == RD_OWNER_HYPERVISOR || r->owner == RD_OWNER_POOL) &&
+		    protect_enforced()) {
 			continue;
 		}
 		while (at < end) {
@@ -181,7 +185,7 @@ static uint32_t ioapic_clean(struct vp *vp, uint32_t index, uint32_t v)
 	if (mode == APIC_DM_EXTINT) {
 		return v | ENTRY_MASKED; /* the 8259's way; the root uses the IO-APIC proper */
 	}
-	if (fixed && (v & 0xff) >= 16 && (v & 0xff) < HV_VECTOR_FIRST) {
+	if (fixed && (v & 0xff) >= FIRST_DEVICE_VECTOR && (v & 0xff) < HV_VECTOR_FIRST) {
 		return v;
 	}
 	partition_count(&vp->partition->denied_memory);
@@ -213,7 +217,9 @@ static uint64_t access_read(struct vp *vp, int which, uint64_t at, unsigned size
 
 	switch (closed[which].kind) {
 	case CLOSED_LAPIC:
-		return (vp->apic.base & APIC_BASE_EXTD) == 0 ? vlapic_mmio_read(vp, (uint32_t)offset) : UINT64_MAX;
+		return (vp->apic.base & APIC_BASE_EXTD) == 0
+			       ? vlapic_mmio_read(vp, (uint32_t)offset)
+			       : UINT64_MAX;
 	case CLOSED_IOAPIC:
 		return size == 4 ? ioapic_read(which, offset) : UINT64_MAX;
 	default:
@@ -237,12 +243,14 @@ static void access_write(struct vp *vp, int which, uint64_t at, unsigned size, u
 		}
 		break;
 	case CLOSED_PCI:
-		if (size <= 4 && !port_pci_write_denied(closed[which].device, (uint16_t)offset, size)) {
+		if (size <= 4 &&
+		    !port_pci_write_denied(closed[which].device, (uint16_t)offset, size)) {
 			arch_mmio_write(hpa(at), size, v);
 			break;
 		}
 		partition_count(&vp->partition->denied_port);
-		log_guest(vp, "PCI configuration write %x+%lx dropped", closed[which].device, offset);
+		log_guest(vp, "PCI configuration write %x+%lx dropped", closed[which].device,
+			  offset);
 		break;
 	default:
 		break;
@@ -302,19 +310,30 @@ static bool rmw(const struct insn *i, uint64_t old, uint64_t operand, uint64_t *
 	}
 }
 
-/* Carries out the instruction at RIP on a closed page; #GP for what the decoder does not know. */
-static void emulate(struct vp *vp, int which, uint64_t at)
+/* The instruction at RIP: the bytes that the CPU saved, where it has decode assists, else those in memory. */
+static bool decode(struct vp *vp, const struct exit_info *e, struct insn *insn)
 {
+	uint64_t linear = vp->rip;
 	uint8_t bytes[INSN_MAX];
-	struct insn insn;
-	uint64_t linear = vp->rip, mask, v = 0;
-	size_t n;
+	size_t n = e->memory.byte_count;
 
+	if (n != 0) {
+		return insn_decode(e->memory.bytes, n, arch_vp_mode(vp), insn);
+	}
 	if (arch_vp_mode(vp) != 64) {
 		linear = (arch_vp_segment_base(vp, 1) + vp->rip) & 0xffffffff;
 	}
 	n = gva_fetch(vp, (gva_t){ linear }, bytes, sizeof(bytes));
-	if (!insn_decode(bytes, n, arch_vp_mode(vp), &insn) || !insn.has_mem ||
+	return insn_decode(bytes, n, arch_vp_mode(vp), insn);
+}
+
+/* Carries out the instruction at RIP on a closed page; #GP for what the decoder does not know. */
+static void emulate(struct vp *vp, int which, const struct exit_info *e)
+{
+	uint64_t at = e->memory.gpa.v, mask, v = 0;
+	struct insn insn;
+
+	if (!decode(vp, e, &insn) || !insn.has_mem ||
 	    (at & (PAGE_SIZE - 1)) + insn.mem_size > PAGE_SIZE) {
 		log_guest(vp, "unknown instruction on device page %lx, rip %lx: #GP", at, vp->rip);
 		vp_inject_gp(vp);
@@ -345,7 +364,10 @@ static void deny(struct vp *vp, const struct exit_info *e)
 {
 	partition_count(&vp->partition->denied_memory);
 	log_guest(vp, "%s of closed memory %lx, rip %lx: #GP",
-		  e->memory.write ? "write" : e->memory.fetch ? "fetch" : "read", e->memory.gpa.v, vp->rip);
+		  e->memory.write   ? "write"
+		  : e->memory.fetch ? "fetch"
+				    : "read",
+		  e->memory.gpa.v, vp->rip);
 	vp_inject_gp(vp);
 }
 
@@ -364,7 +386,7 @@ void mmio_guest_fault(struct vp *vp, const struct exit_info *e)
 		if (closed[which].kind == CLOSED_DENY || e->memory.fetch || e->memory.walk) {
 			deny(vp, e);
 		} else {
-			emulate(vp, which, at);
+			emulate(vp, which, e);
 		}
 		return;
 	}
@@ -372,7 +394,7 @@ void mmio_guest_fault(struct vp *vp, const struct exit_info *e)
 	ok = map_around(vp->partition, at);
 	lock_release(&vp->partition->lock);
 	if (!ok) {
-		log_error("no memory for the root's page tables: hvmem is exhausted");
+		log_guest(vp, "no memory for the root's page tables");
 		vp_inject_gp(vp);
 	}
 }

@@ -40,7 +40,8 @@ static uint64_t spec_ctrl_bits(void)
 		return 0;
 	}
 	arch_cpuid(0x80000008, 0, r);
-	return (r[1] >> 14 & 1) | (r[1] >> 15 & 1) << 1 | (r[1] >> 24 & 1) << 2; /* IBRS, STIBP, SSBD */
+	return (r[1] >> 14 & 1) | (r[1] >> 15 & 1) << 1 |
+	       (r[1] >> 24 & 1) << 2; /* IBRS, STIBP, SSBD */
 }
 
 void msr_setup(struct vp *vp)
@@ -109,10 +110,28 @@ bool msr_guest_read(struct vp *vp, uint32_t msr, uint64_t *value)
 	return deny(vp, msr, false, 0);
 }
 
+/* What this CPU has; VMRUN would refuse a VP with another bit set. */
+static uint64_t efer_bits(void)
+{
+	uint64_t bits = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+	uint32_t r[4], max;
+
+	arch_cpuid(0x80000000, 0, r);
+	max = r[0];
+	arch_cpuid(0x80000001, 0, r);
+	bits |= (r[3] & (1u << 25)) != 0 ? EFER_FFXSR : 0;
+	bits |= (r[2] & (1u << 17)) != 0 ? EFER_TCE : 0;
+	if (max >= 0x80000021) {
+		arch_cpuid(0x80000021, 0, r);
+		bits |= (r[0] & (1u << 8)) != 0 ? EFER_AUTOIBRS : 0;
+	}
+	return bits;
+}
+
 /* SVME never changes; the other bits as the CPU defines them (APM volume 2, 3.1.7). */
 static bool efer_write(struct vp *vp, uint64_t value)
 {
-	const uint64_t known = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_LMSLE | EFER_FFXSR | EFER_TCE;
+	const uint64_t known = efer_bits();
 	uint64_t old = arch_vp_efer(vp);
 
 	if ((value & ~known) != 0) {

@@ -57,7 +57,8 @@ static bool split(struct npt *n, uint64_t *e, unsigned level)
 		return false;
 	}
 	for (unsigned i = 0; i < ENTRIES; i++) {
-		t[i] = arch_npte_leaf(hpa(base.v + i * level_span(level - 1)), level - 1, arch_npte_access(old));
+		t[i] = arch_npte_leaf(hpa(base.v + i * level_span(level - 1)), level - 1,
+				      arch_npte_access(old));
 	}
 	n->tables++;
 	entry_store(e, arch_npte_table(arch_heap_pa(t), level));
@@ -162,7 +163,8 @@ bool npt_unmap(struct npt *n, gpa_t at, uint64_t size)
 		if (!npt_lookup(n, gpa(g), &h, &access, &span)) {
 			span = PAGE_SIZE;
 		} else {
-			while (level < 3 && span >= level_span(level + 1) && fits(g, 0, size, level + 1)) {
+			while (level < 3 && span >= level_span(level + 1) &&
+			       fits(g, 0, size, level + 1)) {
 				level++;
 			}
 			e = walk_make(n, g, level);

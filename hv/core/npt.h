@@ -4,10 +4,11 @@
 /* A partition's second-level page table: guest-physical to host-physical. Four levels, 48 bits. */
 #include "hv/core/arch.h"
 
-#define GPA_LIMIT (1ull << 48) /* what four levels reach; a CPU may have more physical address bits */
+#define GPA_LIMIT \
+	(1ull << 48) /* what four levels reach; a CPU may have more physical address bits */
 
 struct npt {
-	hpa_t root; /* level-4 table */
+	hpa_t root;      /* level-4 table */
 	uint64_t tables; /* frames in use */
 };
 

@@ -47,6 +47,9 @@ bool owner_add(uint64_t base, uint64_t size, enum rd_owner owner, uint32_t type)
 
 bool owner_take(uint64_t base, uint64_t size, enum rd_owner owner)
 {
+	if (size == 0) {
+		return false;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		struct owner_range r = ranges[i];
 		uint64_t before, after;
@@ -61,10 +64,12 @@ bool owner_take(uint64_t base, uint64_t size, enum rd_owner owner)
 			return false;
 		}
 		ranges[i] = (struct owner_range){ base, size, owner, r.type };
-		if (after != 0 && !insert(i + 1, (struct owner_range){ base + size, after, r.owner, r.type })) {
+		if (after != 0 &&
+		    !insert(i + 1, (struct owner_range){ base + size, after, r.owner, r.type })) {
 			return false;
 		}
-		if (before != 0 && !insert(i, (struct owner_range){ r.base, before, r.owner, r.type })) {
+		if (before != 0 &&
+		    !insert(i, (struct owner_range){ r.base, before, r.owner, r.type })) {
 			return false;
 		}
 		return true;
@@ -75,7 +80,8 @@ bool owner_take(uint64_t base, uint64_t size, enum rd_owner owner)
 bool owner_root_may_map(uint64_t base, uint64_t size)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		bool closed = ranges[i].owner == RD_OWNER_HYPERVISOR || ranges[i].owner == RD_OWNER_POOL;
+		bool closed = ranges[i].owner == RD_OWNER_HYPERVISOR ||
+			      ranges[i].owner == RD_OWNER_POOL;
 
 		if (closed && range_overlaps(ranges[i].base, ranges[i].size, base, size)) {
 			return false;
@@ -89,7 +95,8 @@ bool owner_is_root_ram(uint64_t base, uint64_t size)
 	for (uint32_t i = 0; i < count; i++) {
 		const struct owner_range *r = &ranges[i];
 
-		if (r->owner == RD_OWNER_ROOT && base >= r->base && range_within(base - r->base, size, r->size)) {
+		if (r->owner == RD_OWNER_ROOT && base >= r->base &&
+		    range_within(base - r->base, size, r->size)) {
 			return true;
 		}
 	}

@@ -53,7 +53,8 @@ static uint16_t smi_cmd RO_AFTER_INIT;
 static struct lock port_lock;
 static uint32_t pci_address; /* [port_lock] what the root wrote to 0xcf8 */
 static bool kbc_output_next; /* [port_lock] the next data byte is the controller's output port */
-static bool wake_pending;    /* [port_lock] a sleep was refused: the status shows a wake-up until the root clears it */
+static bool
+	wake_pending; /* [port_lock] a sleep was refused: the status shows a wake-up until the root clears it */
 
 bool port_pci_protect(uint16_t device, uint16_t first, uint16_t last)
 {
@@ -103,7 +104,16 @@ static void protect_chipset(void)
 		ok = ok && port_pci_protect(0x00f8, 0x40, 0x47);
 	}
 	if (pci_id(0x000b) == 0x71138086) { /* PIIX4 PM: PMBA, PMREGMISC */
-		ok = ok && port_pci_protect(0x000b, 0x40, 0x43) && port_pci_protect(0x000b, 0x80, 0x80);
+		ok = ok && port_pci_protect(0x000b, 0x40, 0x43) &&
+		     port_pci_protect(0x000b, 0x80, 0x80);
+	}
+	for (uint16_t f = 0; f < 8;
+	     f++) { /* AMD northbridge functions 00:18.x: DRAM map, MMIO routing */
+		uint16_t device = (uint16_t)(0x00c0 + f);
+
+		if ((pci_id(device) & 0xffff) == 0x1022) {
+			ok = ok && port_pci_protect(device, 0x00, 0xfff);
+		}
 	}
 	CHECK(ok);
 }
@@ -129,14 +139,15 @@ static bool in_word(uint16_t port, uint16_t base)
 /* Ports that stay intercepted although a list row allows them. */
 static bool filtered(uint16_t port)
 {
-	return in_word(port, pm1_cnt[0]) || in_word(port, pm1_cnt[1]) || in_word(port, pm1_sts[0]) ||
-	       in_word(port, pm1_sts[1]);
+	return in_word(port, pm1_cnt[0]) || in_word(port, pm1_cnt[1]) ||
+	       in_word(port, pm1_sts[0]) || in_word(port, pm1_sts[1]);
 }
 
 /* The second byte of a PM1 status register. */
 static bool is_wake_byte(uint16_t port)
 {
-	return (pm1_sts[0] != 0 && port == pm1_sts[0] + 1) || (pm1_sts[1] != 0 && port == pm1_sts[1] + 1);
+	return (pm1_sts[0] != 0 && port == pm1_sts[0] + 1) ||
+	       (pm1_sts[1] != 0 && port == pm1_sts[1] + 1);
 }
 
 static bool allowed(uint16_t port)
@@ -166,7 +177,8 @@ void port_setup(struct vp *vp)
 
 static void reset(struct vp *vp, uint16_t port)
 {
-	log_info("partition %lu vp %u: restarts the machine through port %x", vp->partition->id, vp->index, port);
+	log_info("partition %lu vp %u: restarts the machine through port %x", vp->partition->id,
+		 vp->index, port);
 	arch_reset_machine();
 }
 
@@ -207,6 +219,9 @@ static bool filter_byte(struct vp *vp, uint16_t port, uint8_t *b)
 		return true;
 	case PORT_KBC_COMMAND:
 		kbc_output_next = *b == KBC_WRITE_OUTPUT;
+		if (kbc_output_next) {
+			return false; /* held back until its data byte is known: see PORT_KBC_DATA */
+		}
 		if (*b == KBC_A20_OFF) {
 			partition_count(&vp->partition->denied_port);
 			log_guest(vp, "A20 off through the keyboard controller refused");
@@ -227,16 +242,30 @@ static bool filter_byte(struct vp *vp, uint16_t port, uint8_t *b)
 				log_guest(vp, "A20 off through the keyboard controller refused");
 			}
 			*b |= KBC_OUT_A20;
+			arch_port_out(PORT_KBC_COMMAND, 1, KBC_WRITE_OUTPUT);
 		}
 		return true;
 	case PORT_RESET:
 		if ((*b & 4) != 0) {
-			reset(vp, port); /* also the soft reset, which would send INIT to the CPUs */
+			reset(vp,
+			      port); /* also the soft reset, which would send INIT to the CPUs */
 		}
 		return true;
 	default:
-		return allowed(port) || filtered(port);
+		return true;
 	}
+}
+
+/* Registers with a filter of their own, which only byte accesses reach. */
+static bool is_byte_register(uint16_t port)
+{
+	return port == PORT_SYSCTL_A || port == PORT_KBC_DATA || port == PORT_KBC_COMMAND ||
+	       port == PORT_RESET;
+}
+
+static bool writable(uint16_t port)
+{
+	return allowed(port) || filtered(port) || is_byte_register(port);
 }
 
 /* Locks: port_lock held. Configuration mechanism 1 (PCI 3.0, 3.2.2.3.2): the address is latched here, not in hardware. */
@@ -273,10 +302,8 @@ static uint32_t port_read(struct vp *vp, uint16_t port, unsigned size)
 	}
 	for (unsigned i = 0; i < size; i++) {
 		uint16_t p = (uint16_t)(port + i);
-		bool known = allowed(p) || filtered(p) || p == PORT_SYSCTL_A || p == PORT_KBC_DATA ||
-			     p == PORT_KBC_COMMAND || p == PORT_RESET;
 
-		if (!known) {
+		if (!writable(p)) {
 			partition_count(&vp->partition->denied_port);
 			log_guest(vp, "IN %x refused: all ones", p);
 			return 0xffffffff;
@@ -304,11 +331,19 @@ static void port_write(struct vp *vp, uint16_t port, unsigned size, uint32_t v)
 		return;
 	}
 	for (unsigned i = 0; i < size; i++) {
+		uint16_t p = (uint16_t)(port + i);
+
+		/* Looked at before any filter changes its state: all of an access is done, or nothing. */
+		if (!writable(p) || (size > 1 && is_byte_register(p))) {
+			partition_count(&vp->partition->denied_port);
+			log_guest(vp, "OUT %x <- %x refused", port, v);
+			return;
+		}
+	}
+	for (unsigned i = 0; i < size; i++) {
 		uint8_t b = (uint8_t)(v >> (8 * i));
 
 		if (!filter_byte(vp, (uint16_t)(port + i), &b)) {
-			partition_count(&vp->partition->denied_port);
-			log_guest(vp, "OUT %x <- %x refused", port, v);
 			return;
 		}
 		clean |= (uint32_t)b << (8 * i);

@@ -44,9 +44,11 @@ static void owners(const struct boot_handoff *h)
 	owner_reset();
 	for (uint32_t i = 0; i < h->info.mem_count; i++) {
 		const struct bootinfo_mem *m = &h->info.mem[i];
-		bool ram = m->type == BOOTINFO_MEM_USABLE || m->type == BOOTINFO_MEM_ACPI || m->type == BOOTINFO_MEM_NVS;
+		bool ram = m->type == BOOTINFO_MEM_USABLE || m->type == BOOTINFO_MEM_ACPI ||
+			   m->type == BOOTINFO_MEM_NVS;
 
-		ok = ok && owner_add(m->base, m->size, ram ? RD_OWNER_ROOT : RD_OWNER_FIRMWARE, m->type);
+		ok = ok &&
+		     owner_add(m->base, m->size, ram ? RD_OWNER_ROOT : RD_OWNER_FIRMWARE, m->type);
 	}
 	ok = ok && owner_take(h->region_base, h->region_size, RD_OWNER_HYPERVISOR);
 	if (h->smm_page) {
@@ -56,13 +58,15 @@ static void owners(const struct boot_handoff *h)
 		ok = ok && owner_take(h->pool[i].base, h->pool[i].size, RD_OWNER_POOL);
 	}
 	if (!ok) {
-		panic("memory map: more than %u pieces: the firmware's map is too fragmented", OWNER_RANGES_MAX);
+		panic("memory map: more than %u pieces: the firmware's map is too fragmented",
+		      OWNER_RANGES_MAX);
 	}
 }
 
 void root_create(const struct boot_handoff *h)
 {
-	struct partition *p = heap_alloc(align_up(sizeof(struct partition), PAGE_SIZE) >> PAGE_SHIFT);
+	struct partition *p =
+		heap_alloc(align_up(sizeof(struct partition), PAGE_SIZE) >> PAGE_SHIFT);
 
 	CHECK(p != NULL);
 	p->id = PARTITION_ID_ROOT;
@@ -82,7 +86,8 @@ void root_create(const struct boot_handoff *h)
 	}
 	msr_setup(p->vp[0]);
 	port_setup(p->vp[0]);
-	arch_vp_start_linux64(p->vp[0], h->root.entry, h->root.boot_params, h->root.cr3, h->root.gdt);
+	arch_vp_start_linux64(p->vp[0], h->root.entry, h->root.boot_params, h->root.cr3,
+			      h->root.gdt);
 	p->vp[0]->state = VP_RUNNABLE;
 	partition_root = p;
 }

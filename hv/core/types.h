@@ -12,9 +12,15 @@
 #define PAGE_SIZE_1G (1ull << 30)
 #define CPU_MAX 64
 
-typedef struct { uint64_t v; } hpa_t; /* host-physical */
-typedef struct { uint64_t v; } gpa_t; /* guest-physical */
-typedef struct { uint64_t v; } gva_t; /* guest-linear */
+typedef struct {
+	uint64_t v;
+} hpa_t; /* host-physical */
+typedef struct {
+	uint64_t v;
+} gpa_t; /* guest-physical */
+typedef struct {
+	uint64_t v;
+} gva_t; /* guest-linear */
 
 static inline hpa_t hpa(uint64_t v)
 {

@@ -5,6 +5,7 @@
 #include "hv/core/arch.h"
 #include "hv/core/cpu.h"
 #include "hv/core/log.h"
+#include "hv/core/time.h"
 #include "hv/core/vp.h"
 
 #define VERSION 0x00050014u /* integrated, 6 LVT entries */
@@ -60,6 +61,7 @@ static void release_physical(struct vlapic *a)
 			a->phys_level[i] &= a->phys_level[i] - 1;
 			arch_device_eoi();
 		}
+		a->phys_done[i] = 0;
 	}
 }
 
@@ -173,6 +175,25 @@ void vlapic_accept(struct vp *vp, uint8_t vector)
 	a->isr_words |= 1u << (vector / 32);
 }
 
+/*
+ * A physical EOI ends the highest interrupt in service, whatever the guest has finished: it is owed until that one is done.
+ */
+static void physical_eoi(struct vlapic *a)
+{
+	for (unsigned w = 8; w-- > 0;) {
+		while (a->phys_level[w] != 0) {
+			uint32_t top = 1u << (31 - (unsigned)__builtin_clz(a->phys_level[w]));
+
+			if ((a->phys_done[w] & top) == 0) {
+				return;
+			}
+			a->phys_level[w] &= ~top;
+			a->phys_done[w] &= ~top;
+			arch_device_eoi();
+		}
+	}
+}
+
 void vlapic_eoi(struct vp *vp)
 {
 	struct vlapic *a = &vp->apic;
@@ -190,8 +211,8 @@ void vlapic_eoi(struct vp *vp)
 		a->isr_words &= ~(1u << w);
 	}
 	if ((a->phys_level[w] & bit) != 0) {
-		a->phys_level[w] &= ~bit;
-		arch_device_eoi();
+		a->phys_done[w] |= bit;
+		physical_eoi(a);
 	}
 }
 
@@ -270,9 +291,10 @@ static void send_ipi(struct vp *vp, uint64_t icr)
 	}
 	for (uint32_t i = 0; i < p->vp_count; i++) {
 		struct vp *to = p->vp[i];
-		bool hit = shorthand == 0 ? matches(&to->apic, dest, logical, x2) :
-			   shorthand == 1 ? to == vp :
-			   shorthand == 2 ? true : to != vp;
+		bool hit = shorthand == 0   ? matches(&to->apic, dest, logical, x2)
+			   : shorthand == 1 ? to == vp
+			   : shorthand == 2 ? true
+					    : to != vp;
 
 		if (!hit) {
 			continue;
@@ -293,9 +315,15 @@ static unsigned timer_shift(const struct vlapic *a)
 	return (code + 1) & 7; /* 0 -> divide by 2, ..., 6 -> by 128, 7 -> by 1 */
 }
 
+#define TIMER_FLOOR_NS 20000ull /* a periodic timer may not keep its CPU from anything else */
+
 static uint64_t timer_period(const struct vlapic *a)
 {
-	return (uint64_t)a->tmict << timer_shift(a);
+	uint64_t period = (uint64_t)a->tmict << timer_shift(a);
+	uint64_t floor = time_mul_div(time_tsc_hz(), TIMER_FLOOR_NS, 1000000000ull);
+	bool periodic = (a->lvt[LVT_TIMER] & LVT_TIMER_MODE) == LVT_TIMER_PERIODIC;
+
+	return periodic && period != 0 && period < floor ? floor : period;
 }
 
 static void timer_program(struct vp *vp)
@@ -371,7 +399,8 @@ static uint32_t timer_current(const struct vlapic *a)
 {
 	uint64_t gone, period = timer_period(a);
 
-	if (a->timer_start == 0 || period == 0 || (a->lvt[LVT_TIMER] & LVT_TIMER_MODE) == LVT_TIMER_DEADLINE) {
+	if (a->timer_start == 0 || period == 0 ||
+	    (a->lvt[LVT_TIMER] & LVT_TIMER_MODE) == LVT_TIMER_DEADLINE) {
 		return 0;
 	}
 	gone = arch_tsc() - a->timer_start;
@@ -418,7 +447,9 @@ static bool reg_read(struct vp *vp, uint32_t offset, uint32_t *v)
 	}
 	if (offset >= APIC_ISR && offset < APIC_ESR) {
 		unsigned w = (offset >> 4) & 7;
-		const uint32_t *bank = offset < APIC_TMR ? a->isr : offset < APIC_IRR ? a->tmr : a->irr;
+		const uint32_t *bank = offset < APIC_TMR   ? a->isr
+				       : offset < APIC_IRR ? a->tmr
+							   : a->irr;
 
 		*v = __atomic_load_n(&bank[w], __ATOMIC_RELAXED);
 		return true;
@@ -471,7 +502,8 @@ static bool reg_read(struct vp *vp, uint32_t offset, uint32_t *v)
 
 static void lvt_write(struct vp *vp, int lvt, uint32_t v)
 {
-	static const uint32_t valid[LVT_COUNT] = { 0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff };
+	static const uint32_t valid[LVT_COUNT] = { 0x700ff, 0x107ff, 0x107ff,
+						   0x1a7ff, 0x1a7ff, 0x100ff };
 	struct vlapic *a = &vp->apic;
 
 	v &= valid[lvt];
@@ -654,10 +686,13 @@ bool vlapic_base_write(struct vp *vp, uint64_t value)
 	uint64_t mode = value & (APIC_BASE_EN | APIC_BASE_EXTD);
 	uint64_t old = a->base & (APIC_BASE_EN | APIC_BASE_EXTD);
 
-	if ((value & ~0xfffull) != APIC_BASE_ADDR || (value & ~(uint64_t)(APIC_BASE_EN | APIC_BASE_EXTD | APIC_BASE_BSP | APIC_BASE_ADDR)) != 0) {
+	if ((value & ~0xfffull) != APIC_BASE_ADDR ||
+	    (value & ~(uint64_t)(APIC_BASE_EN | APIC_BASE_EXTD | APIC_BASE_BSP | APIC_BASE_ADDR)) !=
+		    0) {
 		return false;
 	}
-	if (mode == APIC_BASE_EXTD || (old == (APIC_BASE_EN | APIC_BASE_EXTD) && mode == APIC_BASE_EN) ||
+	if (mode == APIC_BASE_EXTD ||
+	    (old == (APIC_BASE_EN | APIC_BASE_EXTD) && mode == APIC_BASE_EN) ||
 	    (old == 0 && mode == (APIC_BASE_EN | APIC_BASE_EXTD))) {
 		return false;
 	}

@@ -8,18 +8,19 @@ struct vp;
 
 struct vlapic {
 	uint32_t id;
-	uint64_t base;		/* IA32_APIC_BASE as the guest sees it */
-	uint32_t irr[8];	/* atomic: any CPU posts */
-	uint32_t irr_words;	/* atomic: bit per non-zero word of irr */
-	uint32_t tmr[8];	/* atomic */
-	uint32_t isr[8];	/* [owner] */
-	uint32_t isr_words;	/* [owner] */
-	uint32_t phys_level[8];	/* [owner] vectors whose physical interrupt waits for the guest's EOI */
+	uint64_t base;          /* IA32_APIC_BASE as the guest sees it */
+	uint32_t irr[8];        /* atomic: any CPU posts */
+	uint32_t irr_words;     /* atomic: bit per non-zero word of irr */
+	uint32_t tmr[8];        /* atomic */
+	uint32_t isr[8];        /* [owner] */
+	uint32_t isr_words;     /* [owner] */
+	uint32_t phys_level[8]; /* [owner] level-triggered vectors that are physically in service */
+	uint32_t phys_done[8];  /* [owner] those of them that the guest has finished */
 	uint32_t svr, esr, esr_latched, ldr, dfr, tdcr, tmict;
-	uint32_t lvt[6];	/* timer, thermal, perf, lint0, lint1, error */
+	uint32_t lvt[6]; /* timer, thermal, perf, lint0, lint1, error */
 	uint64_t icr;
-	uint64_t timer_start;	/* TSC when tmict was written */
-	uint64_t tsc_deadline;	/* IA32_TSC_DEADLINE, 0 disarmed */
+	uint64_t timer_start;  /* TSC when tmict was written */
+	uint64_t tsc_deadline; /* IA32_TSC_DEADLINE, 0 disarmed */
 };
 
 /* Any vector may be pending; false is certain. */

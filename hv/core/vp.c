@@ -28,7 +28,8 @@ struct vp *vp_create(struct partition *p, uint32_t index, uint32_t cpu, uint32_t
 	vp->state = VP_WAIT_SIPI;
 	vp->irq_offered = -1;
 	vp->apic.id = apic_id;
-	vp->apic.base = APIC_BASE_ADDR | APIC_BASE_EN | APIC_BASE_EXTD | (index == 0 ? APIC_BASE_BSP : 0);
+	vp->apic.base = APIC_BASE_ADDR | APIC_BASE_EN | APIC_BASE_EXTD |
+			(index == 0 ? APIC_BASE_BSP : 0);
 	if (!arch_vp_init(vp)) {
 		heap_free(vp, 1);
 		return NULL;
@@ -46,7 +47,8 @@ void vp_wake(struct vp *vp)
 	if (c == arch_this_cpu()) {
 		return; /* its loop looks before it enters the guest or idles */
 	}
-	if (__atomic_load_n(&c->in_guest, __ATOMIC_SEQ_CST) != 0 || __atomic_load_n(&c->idle, __ATOMIC_SEQ_CST) != 0) {
+	if (__atomic_load_n(&c->in_guest, __ATOMIC_SEQ_CST) != 0 ||
+	    __atomic_load_n(&c->idle, __ATOMIC_SEQ_CST) != 0) {
 		arch_kick(vp->cpu);
 	}
 }
@@ -60,7 +62,8 @@ void vp_event(struct vp *vp, uint32_t bits)
 /* INIT of the boot processor enters the firmware's reset code on hardware: the machine restarts. */
 static void init_boot_vp(void)
 {
-	static const char text[] = "\r\nredoubt: warning: the root sent INIT to its boot processor; the machine restarts\r\n";
+	static const char text[] =
+		"\r\nredoubt: warning: the root sent INIT to its boot processor; the machine restarts\r\n";
 
 	arch_console_write(text, sizeof(text) - 1);
 	arch_reset_machine();
@@ -84,7 +87,8 @@ static void take_events(struct vp *vp)
 		vp->state = VP_WAIT_SIPI;
 	}
 	if ((events & VP_EVENT_SIPI) != 0 && vp->state == VP_WAIT_SIPI) {
-		arch_vp_start_sipi(vp, (uint8_t)__atomic_load_n(&vp->sipi_vector, __ATOMIC_SEQ_CST));
+		arch_vp_start_sipi(vp,
+				   (uint8_t)__atomic_load_n(&vp->sipi_vector, __ATOMIC_SEQ_CST));
 		vp->state = VP_RUNNABLE;
 	}
 	if ((events & VP_EVENT_NMI) != 0) {
@@ -115,7 +119,7 @@ bool vp_prepare(struct vp *vp)
 		vp->nmi_iret = false;
 		vp->nmi_blocked = false;
 	}
-	if (vp->nmi_pending && !vp->nmi_blocked) {
+	if (vp->nmi_pending && !vp->nmi_blocked && !arch_vp_injecting(vp)) {
 		vp->nmi_pending = false;
 		vp->nmi_blocked = true;
 		arch_vp_inject_nmi(vp);
@@ -155,7 +159,8 @@ static bool op_matches(enum exit_kind kind, enum insn_op op)
 }
 
 /* Decodes the guest's bytes at RIP; 0 where they are not the instruction that exited. */
-__attribute__((noinline)) static unsigned decode_length(struct vp *vp, enum exit_kind kind, unsigned slot)
+__attribute__((noinline)) static unsigned decode_length(struct vp *vp, enum exit_kind kind,
+							unsigned slot)
 {
 	uint64_t linear = vp->rip;
 	uint8_t bytes[INSN_MAX];

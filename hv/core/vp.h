@@ -7,7 +7,19 @@
 
 enum vp_state { VP_WAIT_SIPI, VP_RUNNABLE, VP_HALTED, VP_DEAD };
 
-enum vp_reg { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R15 = 15, REG_COUNT };
+enum vp_reg {
+	REG_RAX,
+	REG_RCX,
+	REG_RDX,
+	REG_RBX,
+	REG_RSP,
+	REG_RBP,
+	REG_RSI,
+	REG_RDI,
+	REG_R8,
+	REG_R15 = 15,
+	REG_COUNT
+};
 
 /* Bits of struct vp.events; any CPU. */
 #define VP_EVENT_INIT (1u << 0)
@@ -19,17 +31,17 @@ enum vp_reg { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG
 
 struct vp {
 	uint64_t regs[REG_COUNT]; /* first: the entry code knows the layout; [owner] */
-	uint64_t rip, rflags;	  /* [owner] */
+	uint64_t rip, rflags;     /* [owner] */
 	struct arch_vp *arch;
 	struct partition *partition;
 	uint32_t index;
-	uint32_t cpu; /* the CPU it is pinned to */
-	enum vp_state state;	 /* [owner]; others look at it as a hint */
-	uint32_t events;	 /* atomic */
-	uint32_t sipi_vector;	 /* atomic, valid with VP_EVENT_SIPI */
-	int irq_offered;	 /* [owner] the vector the CPU holds, -1 none */
+	uint32_t cpu;                  /* the CPU it is pinned to */
+	enum vp_state state;           /* [owner]; others look at it as a hint */
+	uint32_t events;               /* atomic */
+	uint32_t sipi_vector;          /* atomic, valid with VP_EVENT_SIPI */
+	int irq_offered;               /* [owner] the vector the CPU holds, -1 none */
 	bool nmi_pending, nmi_blocked; /* [owner] */
-	bool nmi_iret;		 /* [owner] the handler's IRET at nmi_iret_rip was seen; NMIs open once it is past */
+	bool nmi_iret; /* [owner] the handler's IRET at nmi_iret_rip was seen; NMIs open once it is past */
 	uint64_t nmi_iret_rip;
 	struct vlapic apic;
 	/* synthetic registers (TLFS 12, 11) */
@@ -42,7 +54,8 @@ struct vp {
 	} insn_cache[VP_INSN_CACHE];
 };
 
-struct vp *vp_create(struct partition *p, uint32_t index, uint32_t cpu, uint32_t apic_id) MUST_CHECK;
+struct vp *vp_create(struct partition *p, uint32_t index, uint32_t cpu,
+		     uint32_t apic_id) MUST_CHECK;
 /* Any CPU: sets events and makes the VP notice. */
 void vp_event(struct vp *vp, uint32_t bits);
 void vp_wake(struct vp *vp);
@@ -51,8 +64,8 @@ bool vp_prepare(struct vp *vp);
 /* [owner] Nothing to take: vp_prepare would only say true. */
 static inline bool vp_ready(const struct vp *vp)
 {
-	return vp->state == VP_RUNNABLE && __atomic_load_n(&vp->events, __ATOMIC_SEQ_CST) == 0 && !vp->nmi_pending &&
-	       !vp->nmi_iret;
+	return vp->state == VP_RUNNABLE && __atomic_load_n(&vp->events, __ATOMIC_SEQ_CST) == 0 &&
+	       !vp->nmi_pending && !vp->nmi_iret;
 }
 void vp_inject_gp(struct vp *vp);
 void vp_inject_ud(struct vp *vp);

@@ -30,13 +30,13 @@ struct acpi_iommu {
 	uint16_t device_id;  /* bus << 8 | devfn of the IOMMU's own PCI function */
 	uint16_t cap_offset; /* its capability block in configuration space */
 	uint16_t segment;
-	uint64_t base;	     /* MMIO registers */
-	uint16_t devid_max;  /* largest device id that its IVHD entries cover */
+	uint64_t base;      /* MMIO registers */
+	uint16_t devid_max; /* largest device id that its IVHD entries cover */
 };
 
 struct acpi_info {
-	uint64_t rsdp; /* where it was found */
-	uint32_t cpu_count;   /* may exceed ACPI_CPU_MAX: then only the first ACPI_CPU_MAX are stored */
+	uint64_t rsdp;      /* where it was found */
+	uint32_t cpu_count; /* may exceed ACPI_CPU_MAX: then only the first ACPI_CPU_MAX are stored */
 	struct acpi_cpu cpu[ACPI_CPU_MAX];
 	uint64_t lapic_addr;
 	uint32_t ioapic_count;
@@ -46,8 +46,8 @@ struct acpi_info {
 	uint8_t pm1_evt_len, pm1_cnt_len;
 	uint16_t pm_timer; /* port, 0 for absent */
 	bool pm_timer_32bit;
-	uint16_t smi_cmd;      /* 0: the machine has no SMI command port */
-	uint8_t acpi_enable;   /* what to write there for ACPI mode; 0: it is always on */
+	uint16_t smi_cmd;    /* 0: the machine has no SMI command port */
+	uint8_t acpi_enable; /* what to write there for ACPI mode; 0: it is always on */
 	bool reset_is_io;
 	uint16_t reset_port; /* 0 for absent */
 	uint8_t reset_value;

@@ -11,11 +11,11 @@
 #define BOOTINFO_STR_MAX 2048
 
 enum bootinfo_mem_type { /* the e820 numbers */
-	BOOTINFO_MEM_USABLE = 1,
-	BOOTINFO_MEM_RESERVED = 2,
-	BOOTINFO_MEM_ACPI = 3,
-	BOOTINFO_MEM_NVS = 4,
-	BOOTINFO_MEM_BAD = 5,
+			 BOOTINFO_MEM_USABLE = 1,
+			 BOOTINFO_MEM_RESERVED = 2,
+			 BOOTINFO_MEM_ACPI = 3,
+			 BOOTINFO_MEM_NVS = 4,
+			 BOOTINFO_MEM_BAD = 5,
 };
 
 struct bootinfo_mem {
@@ -25,17 +25,17 @@ struct bootinfo_mem {
 };
 
 enum bootinfo_role { /* what a module is for */
-	BOOTINFO_ROLE_UNKNOWN = 0,
-	BOOTINFO_ROLE_KERNEL,
-	BOOTINFO_ROLE_INITRD,
-	BOOTINFO_ROLE_CONFIG,
+		     BOOTINFO_ROLE_UNKNOWN = 0,
+		     BOOTINFO_ROLE_KERNEL,
+		     BOOTINFO_ROLE_INITRD,
+		     BOOTINFO_ROLE_CONFIG,
 };
 
 struct bootinfo_module {
 	uint64_t start;
-	uint64_t size;		       /* bytes, not 0, inside the view */
+	uint64_t size; /* bytes, not 0, inside the view */
 	enum bootinfo_role role;
-	char args[BOOTINFO_STR_MAX];   /* what follows file name and role word; NUL-terminated */
+	char args[BOOTINFO_STR_MAX]; /* what follows file name and role word; NUL-terminated */
 };
 
 struct bootinfo_fb {
@@ -58,7 +58,8 @@ struct bootinfo {
 	uint32_t module_count;
 	struct bootinfo_module module[BOOTINFO_MODULE_MAX];
 	struct bootinfo_fb fb;
-	uint64_t info_addr, info_size; /* the information structure itself (Multiboot 2), to keep clear of */
+	uint64_t info_addr,
+		info_size; /* the information structure itself (Multiboot 2), to keep clear of */
 };
 
 /*

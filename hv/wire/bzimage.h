@@ -5,18 +5,18 @@
 #include "hv/wire/view.h"
 
 struct bzimage {
-	uint16_t version;	   /* boot protocol, e.g. 0x020f */
-	uint32_t hdr_offset;	   /* 0x1f1 */
-	uint32_t hdr_size;	   /* bytes of the setup header to copy into boot_params, bounded by 0x290 - 0x1f1 */
-	uint32_t payload_offset;   /* of the protected-mode kernel in the file */
-	uint64_t payload_size;	   /* bytes, not 0 */
-	uint32_t init_size;	   /* memory the kernel needs from its load address on; >= payload_size */
+	uint16_t version;    /* boot protocol, e.g. 0x020f */
+	uint32_t hdr_offset; /* 0x1f1 */
+	uint32_t hdr_size; /* bytes of the setup header to copy into boot_params, bounded by 0x290 - 0x1f1 */
+	uint32_t payload_offset; /* of the protected-mode kernel in the file */
+	uint64_t payload_size;   /* bytes, not 0 */
+	uint32_t init_size; /* memory the kernel needs from its load address on; >= payload_size */
 	uint64_t pref_address;
-	uint32_t alignment;	   /* power of two, >= 4096 */
+	uint32_t alignment; /* power of two, >= 4096 */
 	bool relocatable;
-	uint32_t cmdline_max;	   /* bytes without the NUL */
+	uint32_t cmdline_max; /* bytes without the NUL */
 	uint64_t initrd_addr_max;
-	bool above_4g;		   /* XLF_CAN_BE_LOADED_ABOVE_4G */
+	bool above_4g; /* XLF_CAN_BE_LOADED_ABOVE_4G */
 };
 
 /*

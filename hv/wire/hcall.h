@@ -10,7 +10,7 @@ struct hcall_control {
 	uint16_t variable_header; /* quadwords */
 	bool nested;
 	uint16_t rep_count, rep_start; /* 12 bits each */
-	bool reserved_set;	       /* one of the bits that must be zero is not */
+	bool reserved_set;             /* one of the bits that must be zero is not */
 };
 
 void hcall_control_parse(uint64_t value, struct hcall_control *out);

@@ -38,7 +38,7 @@ struct attack {
 
 extern const struct attack memory_attacks[], confuse_attacks[], msr_attacks[], svm_attacks[];
 extern const struct attack port_attacks[], a20_attacks[], ipi_attacks[], startup_attacks[];
-extern const struct attack edu_attacks[], last_attacks[], device_init_attacks[];
+extern const struct attack edu_attacks[], last_attacks[], cpu_loss_attacks[];
 
 __printf(2, 3) struct outcome outcome(enum verdict verdict, const char *format, ...);
 

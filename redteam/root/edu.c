@@ -125,14 +125,12 @@ static bool all_bytes(const u8 *bytes, u8 value)
 }
 
 /*
- * Answers true if bytes of physical came through the device: not what was there before, not zeros,
- * not ones.
+ * Answers true if bytes of physical came through the device: not what edu_read() put there before,
+ * not zeros, not ones.
  */
 static bool edu_steal(struct edu_work *work, phys_addr_t physical)
 {
-	memset(work->out, 0xa5, PAGE_SIZE);
 	memset(work->in, 0, PAGE_SIZE);
-	edu_dma(&work->edu, virt_to_phys(work->out), EDU_BYTES, true);
 	edu_dma(&work->edu, physical, EDU_BYTES, true);
 	edu_dma(&work->edu, virt_to_phys(work->in), EDU_BYTES, false);
 	return !all_bytes(work->in, 0xa5) && !all_bytes(work->in, 0) && !all_bytes(work->in, 0xff);
@@ -146,6 +144,8 @@ static struct outcome edu_read(const struct attack *attack)
 
 	if (result.verdict != BLOCKED)
 		return result;
+	memset(work.out, 0xa5, PAGE_SIZE);
+	edu_dma(&work.edu, virt_to_phys(work.out), EDU_BYTES, true);
 	for (i = 0; i < victim_count(); i++)
 		if (edu_steal(&work, victim(i)))
 			break;

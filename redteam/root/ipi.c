@@ -145,15 +145,15 @@ const struct attack ipi_attacks[] = {
 	{ "ioapic-smi", "code in SMM, below the hypervisor", device_interrupt,
 	  BY_IOAPIC | MODE_SMI },
 	{ "ioapic-nmi", "an NMI inside the hypervisor", device_interrupt, BY_IOAPIC | MODE_NMI },
-	{ "msi-smi", "code in SMM, below the hypervisor", device_interrupt, BY_MSI | MODE_SMI },
 	{ "msi-nmi", "an NMI inside the hypervisor", device_interrupt, BY_MSI | MODE_NMI },
-	{ "dma-smi", "code in SMM, below the hypervisor", device_interrupt, BY_DMA | MODE_SMI },
 	{ "dma-nmi", "an NMI inside the hypervisor", device_interrupt, BY_DMA | MODE_NMI },
 	{}
 };
 
-/* Last of all: each costs a physical CPU where no interrupt remapping filters messages. */
-const struct attack device_init_attacks[] = {
+/* Last of all: each may cost a CPU where no interrupt remapping filters messages. */
+const struct attack cpu_loss_attacks[] = {
+	{ "msi-smi", "code in SMM, below the hypervisor", device_interrupt, BY_MSI | MODE_SMI },
+	{ "dma-smi", "code in SMM, below the hypervisor", device_interrupt, BY_DMA | MODE_SMI },
 	{ "msi-init", "physical CPUs stopped by a device", device_interrupt, BY_MSI | MODE_INIT },
 	{ "dma-init", "physical CPUs stopped by a device", device_interrupt, BY_DMA | MODE_INIT },
 	{}

@@ -35,9 +35,8 @@ static unsigned int verdict_count[ERROR + 1];
 static const char *const verdict_names[] = { "BLOCKED", "SUCCEEDED", "SKIPPED", "ERROR" };
 
 static const struct attack *const groups[] = {
-	memory_attacks, confuse_attacks, msr_attacks,     svm_attacks, port_attacks,
-	a20_attacks,    edu_attacks,     startup_attacks, ipi_attacks, last_attacks,
-	device_init_attacks,
+	memory_attacks, confuse_attacks, msr_attacks, svm_attacks,  port_attacks,     a20_attacks,
+	edu_attacks,    startup_attacks, ipi_attacks, last_attacks, cpu_loss_attacks,
 };
 
 struct outcome outcome(enum verdict verdict, const char *format, ...)

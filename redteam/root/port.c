@@ -142,7 +142,8 @@ static struct outcome smi_judge(const struct smi_try *try, u32 marks, u64 denied
 			       closed ? ", and no code can be planted at 0x38000" : "");
 	if (!below_hypervisor())
 		return outcome(SKIPPED, "bare: no SMI came");
-	return outcome(BLOCKED, "%s, %s", denied_count() != denied ? "refused" : "no effect, not counted",
+	return outcome(BLOCKED, "%s, %s",
+		       denied_count() != denied ? "refused" : "no effect, not counted",
 		       closed ? "and no code can be planted at 0x38000" : "no SMI came");
 }
 

@@ -190,8 +190,7 @@ struct outcome captive_take(struct captive *captive)
 	cpu_lost = captive_release(captive, &after) != 0;
 	if (fault != NO_FAULT)
 		return blocked_by(fault);
-	return outcome(ERROR, "INIT and SIPI did not start our code on CPU %u",
-		       captive->cpu);
+	return outcome(ERROR, "INIT and SIPI did not start our code on CPU %u", captive->cpu);
 }
 
 /* Whether INIT and SIPI start our code again. Linux would wait 10 s for a CPU that is gone. */
@@ -215,7 +214,8 @@ struct outcome captive_judge(struct captive *captive, const char *what)
 	msleep(20); /* what was sent has arrived */
 	ran = captive_runs(captive);
 	if (!ran && !captive_revive(captive))
-		return outcome(SUCCEEDED, "physical CPU %u lost by %s", captive->cpu, what);
+		return outcome(SUCCEEDED, "CPU %u is lost by %s: it does not start again",
+			       captive->cpu, what);
 	error = captive_release(captive, &after);
 	cpu_lost = error != 0;
 	if (error)
@@ -224,8 +224,8 @@ struct outcome captive_judge(struct captive *captive, const char *what)
 	if (below_hypervisor() && !after.below)
 		return outcome(SUCCEEDED, "CPU %u left the hypervisor by %s", captive->cpu, what);
 	if (below_hypervisor())
-		return outcome(BLOCKED, "%s CPU %u %s", ran ? "the" : "only the virtual",
-			       captive->cpu, ran ? "ran on" : "stopped, and it started again");
+		return outcome(BLOCKED, "%sCPU %u %s", ran ? "" : "only the virtual ", captive->cpu,
+			       ran ? "ran on" : "stopped, and it started again");
 	return ran ? outcome(SKIPPED, "bare: %s did nothing", what)
 		   : outcome(SUCCEEDED, "%s stopped CPU %u", what, captive->cpu);
 }
@@ -263,9 +263,8 @@ static struct outcome init_all(const struct attack *attack)
 	for_each_cpu(cpu, &others) remove_cpu(cpu);
 	fault = apic_icr(0, 0xc0000 | MODE_INIT | ICR_ASSERT);
 	result = captive_judge(&captive, "INIT to all but self");
-	for_each_cpu(cpu, &others)
-		if (add_cpu(cpu))
-			result = outcome(SUCCEEDED, "CPU %u is lost by INIT to all but self", cpu);
+	for_each_cpu(cpu, &others) if (add_cpu(cpu))
+		result = outcome(SUCCEEDED, "CPU %u is lost by INIT to all but self", cpu);
 	return fault != NO_FAULT && result.verdict == BLOCKED ? blocked_by(fault) : result;
 }
 

@@ -234,9 +234,9 @@ def guest_program(source):
     """Compiles one static C program for the root; returns the file's bytes."""
     src = source if isinstance(source, Path) else GUEST / source
     cc = os.environ.get("GUEST_CC", "gcc")
-    flags = ["-static", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-pthread"]
+    flags = ["-static", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-pthread", f"-I{GUEST.parents[2]}"]
     text = src.read_bytes() + b"".join(h.read_bytes() for h in sorted(src.parent.glob("*.h")))
-    key = hashlib.sha256(" ".join([cc, *flags]).encode() + b"\0" + text).hexdigest()[:16]
+    key = hashlib.sha256(" ".join([cc, *flags[:-1]]).encode() + b"\0" + text).hexdigest()[:16]
     folder = cache_dir() / "programs"
     folder.mkdir(exist_ok=True)
     final = folder / f"{src.stem}-{key}"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """System tests: boots emulated machines with Redoubt and checks the root from inside.
 
-    run_tests.py                     a subset that covers each kernel, machine and boot way
+    run_tests.py                     a subset that covers each kernel, machine and boot way, and the attacks of redteam/
     run_tests.py --all               the whole matrix, bad input, reboots and the 10-minute soaks
     run_tests.py --only q35          cases or tests whose "CASE TEST" matches a regex
     run_tests.py --bare              the same root checks without the hypervisor (proves the harness)
@@ -17,6 +17,7 @@ import re
 import sys
 import time
 
+import attacks
 import badinput
 import cases
 import images
@@ -93,7 +94,11 @@ def main():
     if a.soak is not None and not 1 <= a.soak <= 86400:
         p.error("--soak wants 1 to 86400 seconds")
 
-    groups = cases.matrix(a.bare)
+    try:
+        groups = [*cases.matrix(a.bare), *attacks.matrix(a.bare)]
+    except (attacks.ScoreboardError, OSError) as e:
+        print(f"run_tests: {e}", file=sys.stderr)
+        return 2
     chosen = select(groups, a.only, a.all)
     bad = [] if a.bare else [
         b for b in cases.BAD
@@ -118,7 +123,8 @@ def main():
             product.hv()
         rep.note(f"{total} tests in {len(chosen) + len(bad)} boots; serial logs in {product.logs()}")
         for case, tests in chosen:
-            rootcase.run(case, tests, product, rep, soak=a.soak, verbose=a.verbose)
+            runner = attacks if isinstance(case, attacks.Attacks) else rootcase
+            runner.run(case, tests, product, rep, soak=a.soak, verbose=a.verbose)
         for b in bad:
             badinput.run(b, product, rep, verbose=a.verbose)
     except (mc.SetupError, images.ImageError) as e:

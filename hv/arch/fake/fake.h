@@ -14,7 +14,7 @@
 
 /* --- the machine --- */
 #define FAKE_RAM_SIZE (64ull << 20)
-#define FAKE_LOW_END 0x9fc00ull /* usable below; then firmware up to 1 MiB */
+#define FAKE_LOW_END 0x9fc00ull        /* usable below; then firmware up to 1 MiB */
 #define FAKE_REGION_BASE (32ull << 20) /* the hypervisor's */
 #define FAKE_REGION_SIZE (8ull << 20)
 #define FAKE_POOL_BASE (40ull << 20)
@@ -24,6 +24,7 @@
 #define FAKE_FIRMWARE_BASE (FAKE_ACPI_BASE + 0x20000)
 #define FAKE_IOAPIC 0xfec00000ull
 #define FAKE_ECAM 0xb0000000ull
+#define FAKE_PM1A_EVT 0x600
 #define FAKE_PM1A 0x604
 #define FAKE_PM1B 0x2604 /* above 0x1000, where the lists allow */
 #define FAKE_TSC_HZ 3000000000ull
@@ -31,7 +32,7 @@
 struct fake_config {
 	uint32_t cpus;
 	bool small_pages; /* no 1 GiB leaves */
-	bool piix4;	  /* chipset: PIIX4 rather than ICH9 */
+	bool piix4;       /* chipset: PIIX4 rather than ICH9 */
 	bool no_s5;
 	uint64_t heap_bytes; /* 0: the whole region */
 	uint32_t iommus;
@@ -47,8 +48,8 @@ enum fake_end { FAKE_RETURNED, FAKE_RAN_OUT, FAKE_IDLE, FAKE_RESET };
 
 struct fake_step { /* one stay in the guest */
 	struct exit_info exit;
-	bool take;		      /* the guest takes the offered vector, if it may */
-	uint64_t tsc;		      /* how long it stays */
+	bool take;                    /* the guest takes the offered vector, if it may */
+	uint64_t tsc;                 /* how long it stays */
 	void (*guest)(struct vp *vp); /* what it does there; may be NULL */
 };
 
@@ -64,7 +65,7 @@ void fake_raise(uint8_t vector, bool level);
 
 /* --- guest memory --- */
 uint8_t *fake_ram(uint64_t hpa); /* any byte of physical memory */
-void fake_ram_clear(void);	 /* zeroes what the root owns */
+void fake_ram_clear(void);       /* zeroes what the root owns */
 
 /* --- VPs --- */
 enum fake_event { FAKE_NONE, FAKE_EXCEPTION, FAKE_NMI };
@@ -83,13 +84,13 @@ struct arch_vp {
 		uint32_t error;
 	} pending, delivered; /* to be injected by the next entry; by the last one */
 	uint32_t flushes, injected, resets;
-	int sipi; /* last vector, -1 none */
+	int sipi;          /* last vector, -1 none */
 	unsigned advanced; /* bytes, since the start */
 };
 
 struct arch_partition {
 	uint8_t port[65536 / 8]; /* 1: not intercepted */
-	uint8_t msr[3][0x2000];	 /* 1 read, 2 write not intercepted; 0.., 0xc0000000.., 0xc0010000.. */
+	uint8_t msr[3][0x2000]; /* 1 read, 2 write not intercepted; 0.., 0xc0000000.., 0xc0010000.. */
 };
 
 bool fake_port_open(struct vp *vp, uint16_t port);
@@ -108,16 +109,16 @@ struct fake_access {
 struct fake_machine {
 	uint64_t tsc, tsc_step; /* the clock advances by the step with each look */
 	uint64_t timer[CPU_MAX];
+	uint32_t ldr[CPU_MAX], dfr[CPU_MAX]; /* arch_device_logical */
 	uint32_t kicks[CPU_MAX], device_eois, wbinvds, console_bytes, debugcon_bytes;
 	uint32_t iommu_flushes, iommu_faults, iommus;
 	bool no_random, npt_1g, sealed;
-	uint64_t out_count, mmio_count, msr_count;   /* writes so far; the last FAKE_LOG are below */
+	uint64_t out_count, mmio_count, msr_count; /* writes so far; the last FAKE_LOG are below */
 	struct fake_access out[FAKE_LOG], mmio[FAKE_LOG], msr[FAKE_LOG];
-	uint32_t in_value;	/* what ports answer, but for the PCI ids of the chipset */
-	uint64_t mmio_value;	/* what device registers answer, but for the IO-APIC */
+	uint32_t in_value;   /* what ports answer, but for the PCI ids of the chipset */
+	uint64_t mmio_value; /* what device registers answer, but for the IO-APIC */
 	uint32_t ioapic_select, ioapic[256];
 	uint32_t windows; /* opened so far */
-	uint32_t device_ldr, device_dfr; /* of the last arch_device_logical */
 };
 
 extern struct fake_machine fake;

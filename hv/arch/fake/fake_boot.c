@@ -63,6 +63,7 @@ static void handoff(const struct fake_config *c)
 	h->acpi.ecam_count = 1;
 	h->acpi.ecam[0].base = FAKE_ECAM;
 	h->acpi.ecam[0].bus_end = 0xff;
+	h->acpi.pm1a_evt = FAKE_PM1A_EVT;
 	h->acpi.pm1a_cnt = FAKE_PM1A;
 	h->acpi.pm1b_cnt = FAKE_PM1B;
 	h->acpi.s5_found = !c->no_s5;

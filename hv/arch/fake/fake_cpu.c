@@ -143,6 +143,7 @@ void fake_vp_next(struct vp *vp, struct exit_info *out)
 	if (s->take && vp->arch->offered >= 0 && arch_vp_interruptible(vp) &&
 	    (vp->arch->offered >> 4) > (vp->arch->tpr >> 4)) {
 		vp->arch->taken = true;
+		vp->arch->offered = -1;
 	}
 	*out = s->exit;
 }
@@ -186,7 +187,8 @@ void arch_take_interrupts(void)
 		c->timer_armed = 0;
 	}
 	for (uint32_t i = 0; i < raised_count; i++) {
-		if (raised[i].vector < HV_VECTOR_FIRST && !cpu_device_interrupt(raised[i].vector, raised[i].level)) {
+		if (raised[i].vector < HV_VECTOR_FIRST &&
+		    !cpu_device_interrupt(raised[i].vector, raised[i].level)) {
 			fake.device_eois++; /* as the handler does at once */
 		}
 	}
@@ -255,15 +257,15 @@ void arch_timer_arm(uint64_t tsc)
 	fake.timer[selected] = tsc;
 }
 
-void arch_device_logical(uint32_t ldr, uint32_t dfr)
-{
-	fake.device_ldr = ldr;
-	fake.device_dfr = dfr;
-}
-
 void arch_device_eoi(void)
 {
 	fake.device_eois++;
+}
+
+void arch_device_logical(uint32_t ldr, uint32_t dfr)
+{
+	fake.ldr[selected] = ldr;
+	fake.dfr[selected] = dfr;
 }
 
 uint64_t arch_apic_timer_hz(void)
@@ -310,7 +312,8 @@ uint32_t arch_port_in(uint16_t port, unsigned size)
 
 void arch_port_out(uint16_t port, unsigned size, uint32_t v)
 {
-	if ((size != 1 && size != 2 && size != 4) || port + size > 0x10000 || (size < 4 && v >> (8 * size) != 0)) {
+	if ((size != 1 && size != 2 && size != 4) || port + size > 0x10000 ||
+	    (size < 4 && v >> (8 * size) != 0)) {
 		fake_fail("port write", size);
 	}
 	if (port == 0xcf8 && size == 4) {
@@ -362,7 +365,8 @@ void arch_msr_write(uint32_t msr, uint64_t v)
 	if (msr == MSR_SPEC_CTRL) {
 		arch_cpuid(0x80000008, 0, r);
 		if ((v & ~7ull) != 0 || ((v & 1) != 0 && (r[1] & 1u << 14) == 0) ||
-		    ((v & 2) != 0 && (r[1] & 1u << 15) == 0) || ((v & 4) != 0 && (r[1] & 1u << 24) == 0)) {
+		    ((v & 2) != 0 && (r[1] & 1u << 15) == 0) ||
+		    ((v & 4) != 0 && (r[1] & 1u << 24) == 0)) {
 			fake_fail("#GP in the hypervisor: SPEC_CTRL", v);
 		}
 	}

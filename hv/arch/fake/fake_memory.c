@@ -29,8 +29,8 @@ static bool pools(uint64_t at, uint64_t size)
 uint8_t *fake_ram(uint64_t at)
 {
 	if (ram == NULL) {
-		ram = mmap(NULL, FAKE_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			   -1, 0);
+		ram = mmap(NULL, FAKE_RAM_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (ram == MAP_FAILED) {
 			fake_fail("mmap", 0);
 		}
@@ -93,7 +93,8 @@ void arch_window_close(unsigned slot)
 {
 	uint32_t cpu = arch_cpu_index();
 
-	if (slot >= WINDOW_SLOTS || window[cpu][slot].block == NULL || window[cpu][slot].frame == 1) {
+	if (slot >= WINDOW_SLOTS || window[cpu][slot].block == NULL ||
+	    window[cpu][slot].frame == 1) {
 		fake_fail("window is not open", slot);
 	}
 	memcpy(fake_ram(window[cpu][slot].frame), window[cpu][slot].block, PAGE_SIZE);
@@ -105,7 +106,8 @@ void arch_window_close(unsigned slot)
 void fake_windows_drop(void)
 {
 	for (unsigned s = 0; s < WINDOW_SLOTS; s++) {
-		if (window[arch_cpu_index()][s].block != NULL && window[arch_cpu_index()][s].frame != 1) {
+		if (window[arch_cpu_index()][s].block != NULL &&
+		    window[arch_cpu_index()][s].frame != 1) {
 			arch_window_close(s);
 		}
 	}
@@ -174,7 +176,8 @@ bool fake_ioapic_bad(void)
 	for (unsigned i = 0x10; i < 0x100; i += 2) {
 		uint32_t e = fake.ioapic[i];
 
-		if ((e & 0x10000) == 0 && e != 0 && ((e >> 8 & 7) > 1 || (e & 0xff) < 16 || (e & 0xff) >= 0xf0)) {
+		if ((e & 0x10000) == 0 && e != 0 &&
+		    ((e >> 8 & 7) > 1 || (e & 0xff) < 32 || (e & 0xff) >= 0xf0)) {
 			return true;
 		}
 	}
@@ -186,7 +189,7 @@ bool fake_ioapic_bad(void)
 #define E_PRESENT 0x4ull
 #define E_TABLE 0x10ull
 #define E_ACCESS_SHIFT 60 /* three bits */
-#define E_LEVEL_SHIFT 8	  /* three bits: of the entry itself */
+#define E_LEVEL_SHIFT 8   /* three bits: of the entry itself */
 #define E_ADDR 0x000ffffffffff000ull
 
 static void entry_check(uint64_t e, unsigned level)
@@ -198,7 +201,8 @@ static void entry_check(uint64_t e, unsigned level)
 
 uint64_t arch_npte_table(hpa_t table, unsigned level)
 {
-	if (level < 2 || level > 4 || (table.v & ~E_ADDR) != 0 || !hypervisors(table.v, PAGE_SIZE)) {
+	if (level < 2 || level > 4 || (table.v & ~E_ADDR) != 0 ||
+	    !hypervisors(table.v, PAGE_SIZE)) {
 		fake_fail("table entry: address or level", table.v);
 	}
 	return table.v | E_PRESENT | E_TABLE | (uint64_t)level << E_LEVEL_SHIFT;
@@ -215,7 +219,8 @@ uint64_t arch_npte_leaf(hpa_t frame, unsigned level, unsigned access)
 	if (access == NPT_NONE) {
 		return 0;
 	}
-	return frame.v | E_PRESENT | (uint64_t)level << E_LEVEL_SHIFT | (uint64_t)access << E_ACCESS_SHIFT;
+	return frame.v | E_PRESENT | (uint64_t)level << E_LEVEL_SHIFT |
+	       (uint64_t)access << E_ACCESS_SHIFT;
 }
 
 bool arch_npte_present(uint64_t e)

@@ -129,6 +129,11 @@ void arch_vp_inject_nmi(struct vp *vp)
 	vp->arch->injected++;
 }
 
+bool arch_vp_injecting(struct vp *vp)
+{
+	return vp->arch->pending.kind != FAKE_NONE;
+}
+
 void arch_vp_watch_iret(struct vp *vp, bool on)
 {
 	vp->arch->watch_iret = on;

@@ -7,9 +7,11 @@
 #include "hv/core/heap.h"
 #include "hv/core/log.h"
 
-#define VM_CR_R_INIT (1u << 1)	   /* INIT becomes #SX */
-#define VM_CR_DIS_A20M (1u << 2)   /* the A20 gate does nothing */
+#define VM_CR_R_INIT (1u << 1)   /* INIT becomes #SX */
+#define VM_CR_DIS_A20M (1u << 2) /* the A20 gate does nothing */
 #define VM_CR_SVMDIS (1u << 4)
+#define MSR_DE_CFG 0xc0011029
+#define DE_CFG_LFENCE (1u << 1)
 
 uint64_t svm_host_pa[CPU_MAX] RO_AFTER_INIT;
 uint32_t svm_features RO_AFTER_INIT;
@@ -49,8 +51,23 @@ const char *vendor_name(void)
 
 uint64_t vendor_hw(void)
 {
-	return (svm_has(SVM_NRIPS) ? RD_HW_NRIPS : 0) | (svm_has(SVM_DECODE_ASSISTS) ? RD_HW_DECODE_ASSISTS : 0) |
-	       (svm_has(SVM_FLUSH_BY_ASID) ? RD_HW_FLUSH_BY_ASID : 0) | (svm_has(SVM_VMCB_CLEAN) ? RD_HW_VMCB_CLEAN : 0);
+	return (svm_has(SVM_NRIPS) ? RD_HW_NRIPS : 0) |
+	       (svm_has(SVM_DECODE_ASSISTS) ? RD_HW_DECODE_ASSISTS : 0) |
+	       (svm_has(SVM_FLUSH_BY_ASID) ? RD_HW_FLUSH_BY_ASID : 0);
+}
+
+/* LFENCE as a speculation barrier (AMD "Software techniques for managing speculation", 2023, V1-3): the root may not set it. */
+static void lfence_serialising(void)
+{
+	uint32_t r[4];
+	uint32_t family;
+
+	x86_cpuid(1, 0, r);
+	family = ((r[0] >> 8) & 15) + ((r[0] >> 20) & 255);
+	if (family >= 0x10 && family != 0x11 &&
+	    (r[2] & (1u << 31)) == 0) { /* not under another hypervisor */
+		x86_wrmsr(MSR_DE_CFG, x86_rdmsr(MSR_DE_CFG) | DE_CFG_LFENCE);
+	}
 }
 
 /* Context: each CPU, after its tables are loaded. */
@@ -67,6 +84,7 @@ void vendor_init_cpu(void)
 		svm_features = r[3];
 		svm_asids = r[1];
 	}
+	lfence_serialising();
 	x86_wrmsr(MSR_EFER, x86_rdmsr(MSR_EFER) | EFER_SVME);
 	x86_wrmsr(MSR_VM_CR, x86_rdmsr(MSR_VM_CR) | VM_CR_R_INIT | VM_CR_DIS_A20M);
 	x86_wrmsr(MSR_VM_HSAVE_PA, arch_heap_pa(hsave).v);

@@ -20,7 +20,8 @@
 
 uint64_t arch_npte_table(hpa_t table, unsigned level)
 {
-	return table.v | E_P | E_W | E_U | E_A | (uint64_t)(level - 1) << E_NEXT_SHIFT | E_IR | E_IW;
+	return table.v | E_P | E_W | E_U | E_A | (uint64_t)(level - 1) << E_NEXT_SHIFT | E_IR |
+	       E_IW;
 }
 
 uint64_t arch_npte_leaf(hpa_t frame, unsigned level, unsigned access)
@@ -51,7 +52,8 @@ bool arch_npte_is_leaf(uint64_t e, unsigned level)
 
 hpa_t arch_npte_addr(uint64_t e, unsigned level)
 {
-	uint64_t mask = level > 1 && (e & E_PS) != 0 ? (1ull << (PAGE_SHIFT + 9 * (level - 1))) - 1 : 0;
+	uint64_t mask = level > 1 && (e & E_PS) != 0 ? (1ull << (PAGE_SHIFT + 9 * (level - 1))) - 1
+						     : 0;
 
 	return hpa(e & E_ADDR & ~mask);
 }

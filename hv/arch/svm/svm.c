@@ -38,11 +38,12 @@ static void controls(struct vp *vp)
 {
 	struct vmcb *v = vp->arch->vmcb;
 
-	v->intercept1 = VMCB_I1_INTR | VMCB_I1_NMI | VMCB_I1_INIT | VMCB_I1_RDPMC | VMCB_I1_CPUID | VMCB_I1_RSM |
-			VMCB_I1_INVD | VMCB_I1_HLT | VMCB_I1_INVLPGA | VMCB_I1_IOIO | VMCB_I1_MSR | VMCB_I1_SHUTDOWN;
-	v->intercept2 = VMCB_I2_VMRUN | VMCB_I2_VMMCALL | VMCB_I2_VMLOAD | VMCB_I2_VMSAVE | VMCB_I2_STGI |
-			VMCB_I2_CLGI | VMCB_I2_SKINIT | VMCB_I2_MONITOR | VMCB_I2_MWAIT | VMCB_I2_MWAIT_ARMED |
-			VMCB_I2_RDPRU;
+	v->intercept1 = VMCB_I1_INTR | VMCB_I1_NMI | VMCB_I1_INIT | VMCB_I1_RDPMC | VMCB_I1_CPUID |
+			VMCB_I1_RSM | VMCB_I1_INVD | VMCB_I1_HLT | VMCB_I1_INVLPGA | VMCB_I1_IOIO |
+			VMCB_I1_MSR | VMCB_I1_SHUTDOWN;
+	v->intercept2 = VMCB_I2_VMRUN | VMCB_I2_VMMCALL | VMCB_I2_VMLOAD | VMCB_I2_VMSAVE |
+			VMCB_I2_STGI | VMCB_I2_CLGI | VMCB_I2_SKINIT | VMCB_I2_MONITOR |
+			VMCB_I2_MWAIT | VMCB_I2_MWAIT_ARMED | VMCB_I2_RDPRU;
 	v->intercept_exceptions = 1u << VECTOR_DB | 1u << VECTOR_AC | 1u << VECTOR_MC;
 	v->iopm = arch_heap_pa(vp->partition->arch->iopm).v;
 	v->msrpm = arch_heap_pa(vp->partition->arch->msrpm).v;
@@ -80,7 +81,8 @@ void arch_vp_free(struct vp *vp)
 	vp->arch = NULL;
 }
 
-static struct vmcb_segment segment(uint16_t selector, uint16_t attributes, uint32_t limit, uint64_t base)
+static struct vmcb_segment segment(uint16_t selector, uint16_t attributes, uint32_t limit,
+				   uint64_t base)
 {
 	return (struct vmcb_segment){ selector, attributes, limit, base };
 }
@@ -158,6 +160,11 @@ static void exit_npf(const struct vmcb *v, struct exit_info *e)
 	e->memory.write = (v->exit_info1 & 2) != 0;
 	e->memory.fetch = (v->exit_info1 & 0x10) != 0;
 	e->memory.walk = (v->exit_info1 >> 33 & 1) != 0;
+	e->memory.byte_count = 0;
+	if (svm_has(SVM_DECODE_ASSISTS) && v->fetched <= sizeof(e->memory.bytes)) {
+		e->memory.byte_count = v->fetched;
+		__builtin_memcpy(e->memory.bytes, v->bytes, sizeof(e->memory.bytes));
+	}
 }
 
 static void exit_exception(const struct vmcb *v, struct exit_info *e)
@@ -222,10 +229,10 @@ static void translate(struct vp *vp, struct exit_info *e)
 		break;
 	default:
 		e->kind = (v->exit_code >= VMEXIT_VMRUN && v->exit_code <= VMEXIT_RDPRU) ||
-				  v->exit_code == VMEXIT_INVLPGA || v->exit_code == VMEXIT_RSM ||
-				  v->exit_code == VMEXIT_RDPMC ?
-			  EXIT_FORBIDDEN :
-			  EXIT_UNKNOWN;
+					  v->exit_code == VMEXIT_INVLPGA ||
+					  v->exit_code == VMEXIT_RSM || v->exit_code == VMEXIT_RDPMC
+				  ? EXIT_FORBIDDEN
+				  : EXIT_UNKNOWN;
 		e->code = v->exit_code;
 		break;
 	}
@@ -262,7 +269,8 @@ void arch_vp_enter(struct vp *vp, struct exit_info *out)
 	v->rflags = vp->rflags;
 	v->tlb_control = 0;
 	if (a->flush || v->asid == svm_asids - 1) {
-		v->tlb_control = svm_has(SVM_FLUSH_BY_ASID) ? VMCB_TLB_FLUSH_ASID : VMCB_TLB_FLUSH_ALL;
+		v->tlb_control = svm_has(SVM_FLUSH_BY_ASID) ? VMCB_TLB_FLUSH_ASID
+							    : VMCB_TLB_FLUSH_ALL;
 		a->flush = false;
 	}
 	v->clean = 0;
@@ -305,13 +313,18 @@ bool arch_vp_irq_taken(struct vp *vp)
 
 static void inject(struct vp *vp, uint32_t type, unsigned vector, bool has_error, uint32_t error)
 {
-	vp->arch->vmcb->event_inject = vector | type << 8 | (has_error ? VMCB_EVENT_ERROR : 0) | VMCB_EVENT_VALID |
-				       (uint64_t)error << 32;
+	vp->arch->vmcb->event_inject = vector | type << 8 | (has_error ? VMCB_EVENT_ERROR : 0) |
+				       VMCB_EVENT_VALID | (uint64_t)error << 32;
 }
 
 void arch_vp_inject_exception(struct vp *vp, unsigned vector, bool has_error, uint32_t error)
 {
 	inject(vp, VMCB_EVENT_EXCEPTION, vector, has_error, error);
+}
+
+bool arch_vp_injecting(struct vp *vp)
+{
+	return (vp->arch->vmcb->event_inject & VMCB_EVENT_VALID) != 0;
 }
 
 void arch_vp_inject_nmi(struct vp *vp)
@@ -419,7 +432,7 @@ void arch_port_allow(struct vp *vp, uint16_t first, uint16_t last)
 	uint8_t *map = vp->partition->arch->iopm;
 
 	for (uint32_t p = first; p <= last; p++) {
-		map[p / 8] &= (uint8_t)~(1u << (p % 8));
+		map[p / 8] &= (uint8_t) ~(1u << (p % 8));
 	}
 }
 
@@ -439,9 +452,9 @@ void arch_msr_allow(struct vp *vp, uint32_t msr, bool read, bool write)
 		return;
 	}
 	if (read) {
-		map[index / 4] &= (uint8_t)~(1u << (index % 4 * 2));
+		map[index / 4] &= (uint8_t) ~(1u << (index % 4 * 2));
 	}
 	if (write) {
-		map[index / 4] &= (uint8_t)~(2u << (index % 4 * 2));
+		map[index / 4] &= (uint8_t) ~(2u << (index % 4 * 2));
 	}
 }

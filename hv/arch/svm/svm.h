@@ -7,7 +7,7 @@
 struct vp;
 
 struct arch_partition {
-	uint8_t *iopm;	/* three pages, a bit per port, 1 = intercept */
+	uint8_t *iopm;  /* three pages, a bit per port, 1 = intercept */
 	uint8_t *msrpm; /* two pages, two bits per MSR */
 };
 

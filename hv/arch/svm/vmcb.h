@@ -75,7 +75,8 @@ struct __attribute__((packed)) vmcb_segment {
 };
 
 struct __attribute__((packed)) vmcb {
-	uint32_t intercept_cr, intercept_dr, intercept_exceptions, intercept1, intercept2, intercept3;
+	uint32_t intercept_cr, intercept_dr, intercept_exceptions, intercept1, intercept2,
+		intercept3;
 	uint8_t reserved0[0x3c - 0x18];
 	uint16_t pause_threshold, pause_count;
 	uint64_t iopm, msrpm, tsc_offset;
@@ -83,13 +84,13 @@ struct __attribute__((packed)) vmcb {
 	uint8_t tlb_control, reserved1[3];
 	uint32_t int_control; /* 0x60 */
 	uint8_t int_vector, reserved2[3];
-	uint64_t int_shadow;  /* 0x68 */
+	uint64_t int_shadow;                                       /* 0x68 */
 	uint64_t exit_code, exit_info1, exit_info2, exit_int_info; /* 0x70 */
-	uint64_t np_enable;   /* 0x90 */
+	uint64_t np_enable;                                        /* 0x90 */
 	uint8_t reserved3[0xa8 - 0x98];
-	uint64_t event_inject; /* 0xa8 */
+	uint64_t event_inject;                       /* 0xa8 */
 	uint64_t n_cr3, lbr_enable, clean, next_rip; /* 0xb0 */
-	uint8_t fetched, bytes[15]; /* 0xd0 */
+	uint8_t fetched, bytes[15];                  /* 0xd0 */
 	uint8_t reserved4[0x400 - 0xe0];
 	/* state save area */
 	struct vmcb_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
@@ -103,7 +104,7 @@ struct __attribute__((packed)) vmcb {
 	uint64_t rsp; /* 0x1d8 */
 	uint8_t reserved9[0x1f8 - 0x1e0];
 	uint64_t rax, star, lstar, cstar, sfmask, kernel_gs_base; /* 0x1f8 */
-	uint64_t sysenter_cs, sysenter_esp, sysenter_eip, cr2;	  /* 0x228 */
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip, cr2;    /* 0x228 */
 	uint8_t reserved10[0x268 - 0x248];
 	uint64_t g_pat; /* 0x268 */
 	uint8_t reserved11[0x1000 - 0x400 - 0x270];

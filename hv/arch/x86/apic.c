@@ -122,7 +122,8 @@ void apic_send_sipi(uint32_t apic_id, uint8_t vector)
 void apic_send_nmi_all(void)
 {
 	for (uint32_t i = 0; i < cpu_count; i++) {
-		if (i != arch_cpu_index() && __atomic_load_n(&cpu_table[i].online, __ATOMIC_SEQ_CST) != 0) {
+		if (i != arch_cpu_index() &&
+		    __atomic_load_n(&cpu_table[i].online, __ATOMIC_SEQ_CST) != 0) {
 			send(cpu_table[i].apic_id, ICR_ASSERT | APIC_DM_NMI << 8);
 		}
 	}
@@ -145,6 +146,11 @@ void arch_device_logical(uint32_t ldr, uint32_t dfr)
 		reg_write(APIC_DFR, dfr);
 		reg_write(APIC_LDR, ldr);
 	}
+}
+
+bool apic_in_service(uint8_t vector)
+{
+	return (reg_read(APIC_ISR + (vector / 32u) * 16) & (1u << (vector % 32))) != 0;
 }
 
 bool apic_is_level(uint8_t vector)

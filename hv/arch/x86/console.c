@@ -15,7 +15,8 @@ void arch_console_write(const char *text, size_t n)
 		return; /* no UART there */
 	}
 	for (size_t i = 0; i < n; i++) {
-		for (unsigned spin = 0; spin < 100000 && (x86_inb((uint16_t)(port + LSR)) & LSR_THRE) == 0; spin++) {
+		for (unsigned spin = 0;
+		     spin < 100000 && (x86_inb((uint16_t)(port + LSR)) & LSR_THRE) == 0; spin++) {
 			arch_cpu_relax();
 		}
 		x86_outb(port, (uint8_t)text[i]);

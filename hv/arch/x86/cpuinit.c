@@ -93,7 +93,8 @@ static void tables_load(uint32_t index)
 	base = (uint64_t)&t->tss;
 	t->gdt[1] = 0x00af9b000000ffffull;
 	t->gdt[2] = 0x00cf93000000ffffull;
-	t->gdt[3] = (sizeof(struct tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+	t->gdt[3] = (sizeof(struct tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+		    (base >> 24 & 0xff) << 56;
 	t->gdt[4] = base >> 32;
 	r.limit = GDT_ENTRIES * 8 - 1;
 	r.base = (uint64_t)t->gdt;

@@ -42,7 +42,8 @@ static void acpi_mode(const struct acpi_info *a)
 	x86_outb(a->smi_cmd, a->acpi_enable);
 	while ((arch_port_in(a->pm1a_cnt, 2) & PM1_SCI_EN) == 0) {
 		if (time_ns() - start > ACPI_WAIT_NS) {
-			log_warn("ACPI: the firmware does not switch to ACPI mode: power management will not work");
+			log_warn(
+				"ACPI: the firmware does not switch to ACPI mode: power management will not work");
 			return;
 		}
 	}

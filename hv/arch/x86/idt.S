@@ -49,7 +49,13 @@ idt_entries:
 	.set v, 0
 	.rept 256
 	.balign 32
-	.if (v == 8) || (v >= 10 && v <= 14) || (v == 17) || (v == 21) || (v == 29) || (v == 30)
+	.if (v == 8) || (v >= 10 && v <= 14)
+	.elseif (v == 17) || (v == 21) || (v == 29) || (v == 30)
+	/* A device may send these vectors as interrupts, which push no error code. The CPU aligns the frame: bit 3 tells. */
+	testb $8, %spl
+	jz 1f
+	pushq $0
+1:
 	.else
 	pushq $0
 	.endif

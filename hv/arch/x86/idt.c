@@ -11,6 +11,7 @@ struct frame { /* as idt.S pushes it */
 #define VECTOR_NMI 2
 #define VECTOR_UD 6
 #define VECTOR_SX 30
+#define FIRST_APIC_VECTOR 16
 
 void idt_exception(struct frame *f);
 void idt_interrupt(uint32_t vector);
@@ -29,7 +30,17 @@ void idt_exception(struct frame *f)
 		return;
 	}
 	if (f->vector == VECTOR_SX && f->error == 1) {
-		log_warn("INIT signal refused: CPUs of the hypervisor cannot be reset one by one");
+		struct vp *vp = arch_this_cpu()->root_vp;
+
+		if (vp != NULL) {
+			log_guest(
+				vp,
+				"INIT signal refused: CPUs of the hypervisor cannot be reset one by one");
+		}
+		return;
+	}
+	if (f->vector >= FIRST_APIC_VECTOR && apic_in_service((uint8_t)f->vector)) {
+		apic_eoi(); /* a device's message with an exception's vector: nobody's */
 		return;
 	}
 	if (f->vector == VECTOR_UD) {
@@ -47,7 +58,11 @@ void idt_interrupt(uint32_t vector)
 
 	switch (vector) {
 	case HV_VECTOR_SPURIOUS:
-		return; /* no EOI */
+		if (apic_in_service(
+			    HV_VECTOR_SPURIOUS)) { /* a device sent it as a real interrupt */
+			apic_eoi();
+		}
+		return;
 	case HV_VECTOR_TIMER:
 		arch_this_cpu()->timer_armed = 0;
 		apic_eoi();

@@ -11,7 +11,8 @@
 #define DEFAULT_ENABLE (1ull << 11)
 #define VARIABLE_MAX 16
 
-static const uint32_t fixed[] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f };
+static const uint32_t fixed[] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+				  0x26b, 0x26c, 0x26d, 0x26e, 0x26f };
 
 static uint64_t saved_fixed[ARRAY_SIZE(fixed)] RO_AFTER_INIT;
 static uint64_t saved_variable[VARIABLE_MAX * 2] RO_AFTER_INIT;
@@ -31,7 +32,8 @@ void mtrr_save(void)
 		return;
 	}
 	cap = x86_rdmsr(MSR_MTRRCAP);
-	variable_count = (uint32_t)(cap & 0xff) < VARIABLE_MAX ? (uint32_t)(cap & 0xff) : VARIABLE_MAX;
+	variable_count = (uint32_t)(cap & 0xff) < VARIABLE_MAX ? (uint32_t)(cap & 0xff)
+							       : VARIABLE_MAX;
 	has_fixed = (cap & (1u << 8)) != 0;
 	saved_default = x86_rdmsr(MSR_MTRR_DEFAULT);
 	for (uint32_t i = 0; i < variable_count * 2; i++) {

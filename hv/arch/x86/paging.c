@@ -18,7 +18,7 @@
 #define WINDOW_MMIO WINDOW_SLOTS /* one more slot per CPU, for device registers */
 #define WINDOW_STRIDE (WINDOW_SLOTS + 1)
 
-static uint64_t offset;	     /* virtual minus physical of table frames */
+static uint64_t offset;      /* virtual minus physical of table frames */
 static uint64_t device_next; /* bytes of the device area in use */
 static uint64_t *window_pte[CPU_MAX];
 

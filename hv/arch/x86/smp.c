@@ -9,8 +9,8 @@
 #include "hv/core/time.h"
 
 extern const uint8_t trampoline_start[], trampoline_end[], trampoline_jump32[], trampoline_32[],
-	trampoline_jump64[], trampoline_64[], trampoline_gdt[], trampoline_gdt_base[], trampoline_cr3[],
-	trampoline_stack[], trampoline_entry[], trampoline_index[];
+	trampoline_jump64[], trampoline_64[], trampoline_gdt[], trampoline_gdt_base[],
+	trampoline_cr3[], trampoline_stack[], trampoline_entry[], trampoline_index[];
 
 static void wait_us(uint64_t us)
 {

@@ -19,7 +19,8 @@ __attribute__((no_stack_protector)) void arch_start_cpu0(void)
 
 	paging_set_offset(boot_handoff.heap_va - boot_handoff.region_base);
 	cpu_init_this(0, boot_handoff.apic_id[0]);
-	apic_init_bsp(boot_handoff.acpi.lapic_addr != 0 ? boot_handoff.acpi.lapic_addr : APIC_BASE_ADDR);
+	apic_init_bsp(boot_handoff.acpi.lapic_addr != 0 ? boot_handoff.acpi.lapic_addr
+							: APIC_BASE_ADDR);
 	apic_init_cpu();
 	cpu_table[0].apic_id = apic_id_here();
 	apic_timer_measure_start();
@@ -54,7 +55,8 @@ void arch_start_secondary(void)
 static void wipe_old_image(void)
 {
 	for (uint64_t at = 0; at < boot_handoff.load_size; at += PAGE_SIZE) {
-		__builtin_memset(arch_window_open(0, hpa(boot_handoff.load_base + at)), 0, PAGE_SIZE);
+		__builtin_memset(arch_window_open(0, hpa(boot_handoff.load_base + at)), 0,
+				 PAGE_SIZE);
 		arch_window_close(0);
 	}
 }

@@ -55,4 +55,3 @@ int memcmp(const void *a, const void *b, size_t n)
 	}
 	return 0;
 }
-

@@ -21,12 +21,17 @@ static inline uint64_t x86_rdmsr(uint32_t msr)
 
 static inline void x86_wrmsr(uint32_t msr, uint64_t v)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "memory");
 }
 
 static inline void x86_cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-	__asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+			 : "a"(leaf), "c"(sub));
 }
 
 static inline uint64_t x86_rdtsc(void)
@@ -112,6 +117,7 @@ void apic_send_sipi(uint32_t apic_id, uint8_t vector);
 void apic_send_nmi_all(void);
 void apic_eoi(void);
 bool apic_is_level(uint8_t vector);
+bool apic_in_service(uint8_t vector);
 bool apic_x2(void);
 bool apic_deadline(void);
 uint64_t apic_timer_hz(void);

@@ -131,10 +131,10 @@ done
 echo "RT end $end"
 case $end in
 shell)
-	mkdir -p /root /etc
-	echo 'export PATH=/bin:/x; PS1="root@redoubt# "' >/root/.profile
-	cd /root
-	HOME=/root setsid cttyhack sh -l
+	mkdir -p /home /etc
+	echo 'export PATH=/bin:/x; PS1="root@redoubt# "' >/home/.profile
+	cd /home
+	HOME=/home setsid cttyhack sh -l
 	poweroff -f
 	;;
 reboot) reboot -f ;;

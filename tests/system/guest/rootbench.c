@@ -6,7 +6,7 @@
  * Prints "RB <name> <unit> <min> <median> <max>" for each, "RB note ..." and "RB done".
  */
 #define _GNU_SOURCE
-#include "rt.h"
+#include "tests/system/guest/rt.h"
 
 #include <linux/rtc.h>
 #include <signal.h>
@@ -154,7 +154,8 @@ static void page_touch(void)
 
 	for (int b = 0; b < N; b++) {
 		uint64_t t = tsc_now();
-		char *p = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			       -1, 0);
 
 		if (p == MAP_FAILED)
 			return;
@@ -163,7 +164,8 @@ static void page_touch(void)
 			p[o] = 1;
 		v[b] = (double)(tsc_now() - t) / (64 * MIB / 4096);
 		if (b == 0)
-			report("page_touch_first", "ns", v, 1);	/* memory the kernel has not used since boot */
+			report("page_touch_first", "ns", v,
+			       1); /* memory the kernel has not used since boot */
 		munmap(p, 64 * MIB);
 	}
 	report("page_touch", "ns", v, N);
@@ -223,7 +225,7 @@ static void pipes(void)
  */
 static volatile uint64_t *spins;
 static pid_t spinner;
-static double spin_cost;	/* ns of one count, timer ticks included */
+static double spin_cost; /* ns of one count, timer ticks included */
 
 static void start_spinner(void)
 {
@@ -273,7 +275,8 @@ static void disk_reads(const char *kind, const char *what, size_t size, int rand
 				n = *spins;
 				t = tsc_now();
 			}
-			at = random ? xorshift(&s) % (48 * MIB / size) * size : (at + size) % (48 * MIB);
+			at = random ? xorshift(&s) % (48 * MIB / size) * size
+				    : (at + size) % (48 * MIB);
 			if (pread(fd, buf, size, at) != (ssize_t)size) {
 				say("RB note %s: %s\n", dev, strerror(errno));
 				return;
@@ -309,7 +312,7 @@ static void ask_hypervisor(void)
 	if (fd < 0 || access("/x/hvctl", X_OK))
 		return;
 	if (syscall(SYS_finit_module, fd, "", 0)) {
-		if (errno != ENODEV)	/* bare: there is no hypervisor to ask */
+		if (errno != ENODEV) /* bare: there is no hypervisor to ask */
 			say("RB note redoubt.ko: %s\n", strerror(errno));
 		close(fd);
 		return;

@@ -5,10 +5,9 @@
  *   roottest NAME [argument ...]      prints RT pass|fail|skip NAME text
  */
 #define _GNU_SOURCE
-#include "rt.h"
+#include "tests/system/guest/rt.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <linux/fs.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -100,9 +99,11 @@ static void *random_reader(void *arg)
 		long bad;
 
 		if (pread(fd, buf, 4096, b * 4096) != 4096)
-			snprintf(r->error, sizeof r->error, "read of block %zu: %s", b, strerror(errno));
+			snprintf(r->error, sizeof r->error, "read of block %zu: %s", b,
+				 strerror(errno));
 		else if ((bad = pattern_check(buf, 4096, b)) >= 0)
-			snprintf(r->error, sizeof r->error, "block %zu differs at byte %ld", b, bad);
+			snprintf(r->error, sizeof r->error, "block %zu differs at byte %ld", b,
+				 bad);
 	}
 	free(buf);
 	close(fd);
@@ -162,7 +163,8 @@ static void disk(const char *kind)
 	for (int i = 0; i < 3; i++)
 		if (rd[i].error[0])
 			fail("%s: parallel readers: %s", dev, rd[i].error);
-	pass("%s 16 MiB written %.2f s, compared %.2f s, 450 random reads by 3 threads", dev, tw, tr);
+	pass("%s 16 MiB written %.2f s, compared %.2f s, 450 random reads by 3 threads", dev, tw,
+	     tr);
 }
 
 /* --- network -------------------------------------------------------------- */
@@ -247,7 +249,7 @@ static void serial(size_t want)
 	cfmakeraw(&raw);
 	raw.c_oflag |= OPOST | ONLCR;
 	raw.c_cc[VMIN] = 0;
-	raw.c_cc[VTIME] = 100;	/* tenths of a second */
+	raw.c_cc[VTIME] = 100; /* tenths of a second */
 	tcsetattr(fd, TCSAFLUSH, &raw);
 	info("ready for %zu bytes", want);
 	while (got < want) {
@@ -308,7 +310,8 @@ static void pci(const char *machine)
 			if (cap && cap != 0xffffffff)
 				extended++;
 		}
-		info("%s %04x:%04x class %02x%02x config %zd", e->d_name, vendor, device, cfg[11], cfg[10], n);
+		info("%s %04x:%04x class %02x%02x config %zd", e->d_name, vendor, device, cfg[11],
+		     cfg[10], n);
 		count++;
 	}
 	closedir(d);
@@ -324,19 +327,49 @@ static void pci(const char *machine)
 /* --- kernel log ----------------------------------------------------------- */
 
 static const char *bad_lines[] = {
-	"rcu.*(stall|starved)", "clocksource: timekeeping watchdog", "Marking clocksource .* unstable",
-	"BUG[: ]", "WARNING: (CPU|at )", "Oops", "general protection", "unchecked MSR", "(soft|hard) ?lockup",
-	"LOCKUP", "[Ll]ost interrupt", "nobody cared", "No irq handler", "exception Emask", "failed command",
-	"APIC error", "APIC timer", "blocked for more than", "Kernel panic", "Call Trace", "page allocation failure",
-	"Clock.*(skew|backwards)", "I/O error", "Transmit timed out|NETDEV WATCHDOG|Tx Unit Hang",
-	"spurious .*interrupt", "TSC_DEADLINE disabled", "check_tsc.*fail", "hrtimer: interrupt took [0-9]{9,}",
-	"invalid opcode", "double fault", "MCE|Machine check events logged|mce:.*error", "Failed to|failed to boot",
+	"rcu.*(stall|starved)",
+	"clocksource: timekeeping watchdog",
+	"Marking clocksource .* unstable",
+	"BUG[: ]",
+	"WARNING: (CPU|at )",
+	"Oops",
+	"general protection",
+	"unchecked MSR",
+	"(soft|hard) ?lockup",
+	"LOCKUP",
+	"[Ll]ost interrupt",
+	"nobody cared",
+	"No irq handler",
+	"exception Emask",
+	"failed command",
+	"APIC error",
+	"APIC timer",
+	"blocked for more than",
+	"Kernel panic",
+	"Call Trace",
+	"page allocation failure",
+	"Clock.*(skew|backwards)",
+	"I/O error",
+	"Transmit timed out|NETDEV WATCHDOG|Tx Unit Hang",
+	"spurious .*interrupt",
+	"TSC_DEADLINE disabled",
+	"check_tsc.*fail",
+	"hrtimer: interrupt took [0-9]{9,}",
+	"invalid opcode",
+	"double fault",
+	"MCE|Machine check events logged|mce:.*error",
+	"Failed to|failed to boot",
 };
 
 /* Seen without any hypervisor on these machines too, or harmless by its meaning. */
 static const char *fine_lines[] = {
-	"Speculative Return Stack Overflow", "MCE banks", "mce: CPU supports", "debug: unmapping",
-	"Failed to find module", "systemd", "RT ",
+	"Speculative Return Stack Overflow",
+	"MCE banks",
+	"mce: CPU supports",
+	"debug: unmapping",
+	"Failed to find module",
+	"systemd",
+	"RT ",
 };
 
 static char klog[1 << 20];
@@ -465,8 +498,9 @@ static void interrupts(void)
 	disk_activity("virtio");
 	info("some text to send by interrupts: ...........................................................");
 	pthread_create(&th, NULL, spin_and_touch, &stop);
-	for (int i = 0; i < 200; i++) {	/* TLB shoot-downs to the other thread's CPU */
-		char *p = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < 200; i++) { /* TLB shoot-downs to the other thread's CPU */
+		char *p = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
 
 		memset(p, i, 65536);
 		munmap(p, 65536);
@@ -479,8 +513,9 @@ static void interrupts(void)
 	pthread_join(th, NULL);
 	tcdrain(1);
 	b = read_irqs();
-	info("MSI +%lu, IO-APIC +%lu, TLB +%lu, CAL +%lu, LOC0 +%lu, LOC1 +%lu, errors %lu", b.msi - a.msi,
-	     b.ioapic - a.ioapic, b.tlb - a.tlb, b.cal - a.cal, b.loc[0] - a.loc[0], b.loc[1] - a.loc[1], b.err);
+	info("MSI +%lu, IO-APIC +%lu, TLB +%lu, CAL +%lu, LOC0 +%lu, LOC1 +%lu, errors %lu",
+	     b.msi - a.msi, b.ioapic - a.ioapic, b.tlb - a.tlb, b.cal - a.cal, b.loc[0] - a.loc[0],
+	     b.loc[1] - a.loc[1], b.err);
 	if (b.msi <= a.msi)
 		fail("no MSI came (%lu)", b.msi);
 	if (b.ioapic <= a.ioapic)
@@ -492,8 +527,8 @@ static void interrupts(void)
 		fail("no inter-processor interrupt came");
 	if (b.err)
 		fail("%lu errors counted", b.err);
-	pass("MSI +%lu, IO-APIC +%lu, local timers on %d CPUs, IPIs +%lu", b.msi - a.msi, b.ioapic - a.ioapic, n,
-	     b.tlb + b.cal - a.tlb - a.cal);
+	pass("MSI +%lu, IO-APIC +%lu, local timers on %d CPUs, IPIs +%lu", b.msi - a.msi,
+	     b.ioapic - a.ioapic, n, b.tlb + b.cal - a.tlb - a.cal);
 }
 
 /* Moves the serial interrupt to CPU 1 and back. */
@@ -558,7 +593,8 @@ static void hidden_svm(void)
 	int fd;
 
 	slurp("/proc/cpuinfo", text, sizeof text);
-	if (matches("flags.*[ \t]svm( |$)", strtok(strstr(text, "flags") ? strstr(text, "flags") : text, "\n")))
+	if (matches("flags.*[ \t]svm( |$)",
+		    strtok(strstr(text, "flags") ? strstr(text, "flags") : text, "\n")))
 		fail("the root sees SVM in CPUID");
 	if (!access("/sys/firmware/acpi/tables/IVRS", F_OK))
 		fail("the root sees the IOMMU's ACPI table (IVRS)");
@@ -584,17 +620,29 @@ int main(int argc, char **argv)
 		rt_name = getenv("RT_NAME");
 	else
 		rt_name = cmd;
-	if (!strcmp(cmd, "cpus")) cpus(atoi(a1));
-	if (!strcmp(cmd, "offline")) offline();
-	if (!strcmp(cmd, "disk")) disk(a1);
-	if (!strcmp(cmd, "tcp")) tcp(a1, atoi(a2));
-	if (!strcmp(cmd, "iface")) return iface(a1);
-	if (!strcmp(cmd, "serial")) serial(atoi(a1));
-	if (!strcmp(cmd, "pci")) pci(a1);
-	if (!strcmp(cmd, "dmesg")) dmesg();
-	if (!strcmp(cmd, "interrupts")) interrupts();
-	if (!strcmp(cmd, "irqmove")) irqmove();
-	if (!strcmp(cmd, "hidden-svm")) hidden_svm();
-	if (!strcmp(cmd, "memmap")) memmap(strtoul(a1, NULL, 0));
+	if (!strcmp(cmd, "cpus"))
+		cpus(atoi(a1));
+	if (!strcmp(cmd, "offline"))
+		offline();
+	if (!strcmp(cmd, "disk"))
+		disk(a1);
+	if (!strcmp(cmd, "tcp"))
+		tcp(a1, atoi(a2));
+	if (!strcmp(cmd, "iface"))
+		return iface(a1);
+	if (!strcmp(cmd, "serial"))
+		serial(atoi(a1));
+	if (!strcmp(cmd, "pci"))
+		pci(a1);
+	if (!strcmp(cmd, "dmesg"))
+		dmesg();
+	if (!strcmp(cmd, "interrupts"))
+		interrupts();
+	if (!strcmp(cmd, "irqmove"))
+		irqmove();
+	if (!strcmp(cmd, "hidden-svm"))
+		hidden_svm();
+	if (!strcmp(cmd, "memmap"))
+		memmap(strtoul(a1, NULL, 0));
 	fail("no check of this name in roottest");
 }

@@ -5,7 +5,7 @@
  *   roottime sleep | clocks | rtc | timerfd | soak SECONDS
  */
 #define _GNU_SOURCE
-#include "rt.h"
+#include "tests/system/guest/rt.h"
 
 #include <linux/rtc.h>
 #include <math.h>
@@ -40,11 +40,13 @@ static void sleeps(void)
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 			late[i] = (now() - s) * 1e6 - wanted[w] / 1e3;
 			if (late[i] < -1)
-				fail("a sleep of %ld us ended %.0f us early", wanted[w] / 1000, -late[i]);
+				fail("a sleep of %ld us ended %.0f us early", wanted[w] / 1000,
+				     -late[i]);
 		}
 		qsort(late, n, sizeof *late, by_value);
-		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%ld us: median +%.0f us, worst +%.0f us",
-			 w ? "; " : "", wanted[w] / 1000, late[n / 2], late[n - 1]);
+		snprintf(text + strlen(text), sizeof text - strlen(text),
+			 "%s%ld us: median +%.0f us, worst +%.0f us", w ? "; " : "",
+			 wanted[w] / 1000, late[n / 2], late[n - 1]);
 		if (late[n / 2] > 3000 || late[n - 1] > 700000)
 			fail("%s", text);
 	}
@@ -59,7 +61,7 @@ static double shared_time;
 
 struct pingpong {
 	int me, cpu, rounds;
-	double worst;		/* most that a later reading lay before an earlier one */
+	double worst; /* most that a later reading lay before an earlier one */
 	clockid_t clock;
 };
 
@@ -90,7 +92,8 @@ static void clocks(void)
 	char source[64];
 	int n = cpu_count();
 
-	slurp("/sys/devices/system/clocksource/clocksource0/current_clocksource", source, sizeof source);
+	slurp("/sys/devices/system/clocksource/clocksource0/current_clocksource", source,
+	      sizeof source);
 	source[strcspn(source, "\n")] = 0;
 	if (n < 2)
 		skip("one CPU, clock source %s", source);
@@ -109,8 +112,8 @@ static void clocks(void)
 			pthread_join(th, NULL);
 			for (int i = 0; i < 2; i++)
 				if (p[i].worst > 0)
-					fail("clock %d (source %s) went back %.0f ns between CPU 0 and %d", which[c],
-					     source, p[i].worst * 1e9, other);
+					fail("clock %d (source %s) went back %.0f ns between CPU 0 and %d",
+					     which[c], source, p[i].worst * 1e9, other);
 		}
 	}
 	pass("3 clocks, 8000 hand-overs to each other CPU, none went back; source %s", source);
@@ -132,8 +135,12 @@ static void rtc(void)
 	if (ioctl(fd, RTC_RD_TIME, &t))
 		fail("RTC_RD_TIME: %s", strerror(errno));
 	sys = now_of(CLOCK_REALTIME);
-	tm = (struct tm){ .tm_sec = t.tm_sec, .tm_min = t.tm_min, .tm_hour = t.tm_hour, .tm_mday = t.tm_mday,
-			  .tm_mon = t.tm_mon, .tm_year = t.tm_year };
+	tm = (struct tm){ .tm_sec = t.tm_sec,
+			  .tm_min = t.tm_min,
+			  .tm_hour = t.tm_hour,
+			  .tm_mday = t.tm_mday,
+			  .tm_mon = t.tm_mon,
+			  .tm_year = t.tm_year };
 	card = timegm(&tm);
 	if (fabs(card - sys) > 3)
 		fail("RTC and system time are %.1f s apart", card - sys);
@@ -156,7 +163,8 @@ static void rtc(void)
 	rate = (end - start) / EDGES;
 	if (fabs(rate - 1) > 0.03)
 		fail("a second of the RTC takes %.3f s of the system", rate);
-	pass("read, %d update interrupts, one second = %.4f s, worst off by %.0f ms", EDGES + 1, rate, worst * 1e3);
+	pass("read, %d update interrupts, one second = %.4f s, worst off by %.0f ms", EDGES + 1,
+	     rate, worst * 1e3);
 }
 
 /*
@@ -203,8 +211,10 @@ static void periodic(void)
 	if (gap > 0.7)
 		fail("a timer of 4 ms did not expire for %.3f s", gap);
 	if (fabs(total - took / 0.004) > 2)
-		fail("%lu expirations in %.3f s, expected %.0f", (unsigned long)total, took, took / 0.004);
-	pass("%lu expirations of 4 ms in %.3f s, longest gap %.1f ms", (unsigned long)total, took, gap * 1e3);
+		fail("%lu expirations in %.3f s, expected %.0f", (unsigned long)total, took,
+		     took / 0.004);
+	pass("%lu expirations of 4 ms in %.3f s, longest gap %.1f ms", (unsigned long)total, took,
+	     gap * 1e3);
 }
 
 /* --- soak ----------------------------------------------------------------- */
@@ -306,7 +316,8 @@ static void *soak_timer(void *arg)
 		last = t;
 		soak_state.ticks = total;
 		if (fabs(total - (t - start) / 0.01) > 2)
-			soak_fail("timer and clock are %.0f ticks apart", total - (t - start) / 0.01);
+			soak_fail("timer and clock are %.0f ticks apart",
+				  total - (t - start) / 0.01);
 	}
 	return NULL;
 }
@@ -364,8 +375,12 @@ static double rtc_edge(double *card)
 	ioctl(fd, RTC_RD_TIME, &t);
 	ioctl(fd, RTC_UIE_OFF, 0);
 	close(fd);
-	tm = (struct tm){ .tm_sec = t.tm_sec, .tm_min = t.tm_min, .tm_hour = t.tm_hour, .tm_mday = t.tm_mday,
-			  .tm_mon = t.tm_mon, .tm_year = t.tm_year };
+	tm = (struct tm){ .tm_sec = t.tm_sec,
+			  .tm_min = t.tm_min,
+			  .tm_hour = t.tm_hour,
+			  .tm_mday = t.tm_mday,
+			  .tm_mon = t.tm_mon,
+			  .tm_year = t.tm_year };
 	*card = timegm(&tm);
 	return at;
 }
@@ -415,8 +430,9 @@ static void soak(int seconds)
 			before[i] = after[i];
 		}
 		if (now() - start > next) {
-			info("%.0f of %d s: %lu CPU rounds, %lu disk operations, %lu ticks, %lu sleeps", now() - start,
-			     seconds, soak_state.cpu_rounds, soak_state.disk_ops, soak_state.ticks, soak_state.sleeps);
+			info("%.0f of %d s: %lu CPU rounds, %lu disk operations, %lu ticks, %lu sleeps",
+			     now() - start, seconds, soak_state.cpu_rounds, soak_state.disk_ops,
+			     soak_state.ticks, soak_state.sleeps);
 			next += 30;
 		}
 	}
@@ -434,13 +450,15 @@ static void soak(int seconds)
 	if (fabs(drift) > 0.25 + 0.002 * seconds)
 		fail("clock and RTC went %.3f s apart in %d s", drift, seconds);
 	if (soak_state.disk_worst > 10 || soak_state.tick_worst > 1 || soak_state.sleep_worst > 1)
-		fail("waits of %.2f s for the disk, %.2f s for a tick, %.2f s for a sleep", soak_state.disk_worst,
-		     soak_state.tick_worst, soak_state.sleep_worst);
-	if (!soak_state.cpu_rounds || !soak_state.ticks || ((ahci || virtio) && !soak_state.disk_ops))
-		fail("some load did not run: %lu CPU rounds, %lu ticks, %lu disk operations", soak_state.cpu_rounds,
-		     soak_state.ticks, soak_state.disk_ops);
-	pass("%d s: %lu CPU rounds, %lu disk operations, %lu ticks, %lu sleeps, drift %+.0f ms", seconds,
-	     soak_state.cpu_rounds, soak_state.disk_ops, soak_state.ticks, soak_state.sleeps, drift * 1e3);
+		fail("waits of %.2f s for the disk, %.2f s for a tick, %.2f s for a sleep",
+		     soak_state.disk_worst, soak_state.tick_worst, soak_state.sleep_worst);
+	if (!soak_state.cpu_rounds || !soak_state.ticks ||
+	    ((ahci || virtio) && !soak_state.disk_ops))
+		fail("some load did not run: %lu CPU rounds, %lu ticks, %lu disk operations",
+		     soak_state.cpu_rounds, soak_state.ticks, soak_state.disk_ops);
+	pass("%d s: %lu CPU rounds, %lu disk operations, %lu ticks, %lu sleeps, drift %+.0f ms",
+	     seconds, soak_state.cpu_rounds, soak_state.disk_ops, soak_state.ticks,
+	     soak_state.sleeps, drift * 1e3);
 }
 
 int main(int argc, char **argv)
@@ -448,10 +466,15 @@ int main(int argc, char **argv)
 	const char *cmd = argc > 1 ? argv[1] : "";
 
 	rt_name = getenv("RT_NAME") ? getenv("RT_NAME") : cmd;
-	if (!strcmp(cmd, "sleep")) sleeps();
-	if (!strcmp(cmd, "clocks")) clocks();
-	if (!strcmp(cmd, "rtc")) rtc();
-	if (!strcmp(cmd, "timerfd")) periodic();
-	if (!strcmp(cmd, "soak")) soak(argc > 2 ? atoi(argv[2]) : 20);
+	if (!strcmp(cmd, "sleep"))
+		sleeps();
+	if (!strcmp(cmd, "clocks"))
+		clocks();
+	if (!strcmp(cmd, "rtc"))
+		rtc();
+	if (!strcmp(cmd, "timerfd"))
+		periodic();
+	if (!strcmp(cmd, "soak"))
+		soak(argc > 2 ? atoi(argv[2]) : 20);
 	fail("no check of this name in roottime");
 }

@@ -18,7 +18,8 @@
 static const char *rt_name = "?";
 
 /* One line in one write, so that other writers cannot split it. */
-__attribute__((format(printf, 2, 0))) static inline void rt_vline(const char *verb, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static inline void rt_vline(const char *verb, const char *fmt,
+								  va_list ap)
 {
 	char buf[900];
 	int n = snprintf(buf, sizeof buf, "RT %s %s ", verb, rt_name);
@@ -74,7 +75,10 @@ static inline double now_of(clockid_t clock)
 	return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
-static inline double now(void) { return now_of(CLOCK_MONOTONIC); }
+static inline double now(void)
+{
+	return now_of(CLOCK_MONOTONIC);
+}
 
 static inline uint64_t rdtsc(void)
 {
@@ -84,7 +88,10 @@ static inline uint64_t rdtsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
-static inline int cpu_count(void) { return sysconf(_SC_NPROCESSORS_ONLN); }
+static inline int cpu_count(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
 
 static inline int pin(int cpu)
 {
@@ -166,7 +173,8 @@ static inline const char *find_disk(const char *kind)
 		if (n <= 0)
 			continue;
 		target[n] = 0;
-		if ((!strcmp(kind, "ahci") && !strncmp(e->d_name, "sd", 2) && strstr(target, "/ata")) ||
+		if ((!strcmp(kind, "ahci") && !strncmp(e->d_name, "sd", 2) &&
+		     strstr(target, "/ata")) ||
 		    (!strcmp(kind, "virtio") && !strncmp(e->d_name, "vd", 2))) {
 			snprintf(found, sizeof found, "/dev/%.40s", e->d_name);
 			break;

@@ -24,5 +24,6 @@ bool dies(void (*f)(void))
 		f();
 		_exit(0);
 	}
-	return child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+	return child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == SIGABRT;
 }

@@ -33,7 +33,8 @@ enum fake_end exit_msr(struct vp *vp, bool write, uint32_t msr, uint64_t value)
 
 	vp->regs[REG_RCX] = msr;
 	if (write) {
-		vp->regs[REG_RAX] = 0xdead000000000000ull | (uint32_t)value; /* bits 63:32 do not count */
+		vp->regs[REG_RAX] = 0xdead000000000000ull |
+				    (uint32_t)value; /* bits 63:32 do not count */
 		vp->regs[REG_RDX] = 0xbeef000000000000ull | value >> 32;
 	}
 	return exit_with(vp, &e);

@@ -17,7 +17,8 @@ static int fresh(void **state)
 	vp = root_vp(0);
 	fake_select(0);
 	fake_ram_clear();
-	assert_true(npt_map(&partition_root->npt, gpa(0x100000), hpa(0x100000), 0x1000000, NPT_RWX));
+	assert_true(
+		npt_map(&partition_root->npt, gpa(0x100000), hpa(0x100000), 0x1000000, NPT_RWX));
 	vp->arch->cr0 = 0x80000011;
 	vp->arch->cr4 = CR4_PAE;
 	vp->arch->efer = EFER_LME | EFER_LMA;
@@ -65,9 +66,13 @@ static void test_copy(void **state)
 static void test_refused(void **state)
 {
 	static const uint64_t bad[] = {
-		FAKE_REGION_BASE,     FAKE_REGION_BASE + FAKE_REGION_SIZE - 8, FAKE_POOL_BASE, FAKE_FIRMWARE_BASE,
-		FAKE_LOW_END,	      APIC_BASE_ADDR,	 FAKE_IOAPIC,	 FAKE_ECAM,	     1ull << 40,
-		(1ull << 48) - 8,     1ull << 48,	 UINT64_MAX - 7, FAKE_RAM_SIZE,
+		FAKE_REGION_BASE, FAKE_REGION_BASE + FAKE_REGION_SIZE - 8,
+		FAKE_POOL_BASE,   FAKE_FIRMWARE_BASE,
+		FAKE_LOW_END,     APIC_BASE_ADDR,
+		FAKE_IOAPIC,      FAKE_ECAM,
+		1ull << 40,       (1ull << 48) - 8,
+		1ull << 48,       UINT64_MAX - 7,
+		FAKE_RAM_SIZE,
 	};
 	uint8_t buffer[16] = { 0 };
 
@@ -78,7 +83,8 @@ static void test_refused(void **state)
 		    gpa_check(partition_root, gpa(bad[i]), 8, NPT_R)) {
 			fail_msg("%llx was allowed", (unsigned long long)bad[i]);
 		}
-		assert_true(gpa_copy_in(partition_root, gpa(bad[i]), buffer, 0)); /* nothing is always there */
+		assert_true(gpa_copy_in(partition_root, gpa(bad[i]), buffer,
+					0)); /* nothing is always there */
 		assert_true(gpa_check(partition_root, gpa(bad[i]), 0, NPT_R));
 	}
 	/* A crossing into the hypervisor's memory from the page before it. */
@@ -87,7 +93,8 @@ static void test_refused(void **state)
 	assert_true(gpa_check(partition_root, gpa(FAKE_REGION_BASE - 8), 8, NPT_W));
 	assert_false(gpa_check(partition_root, gpa(ARENA), UINT64_MAX, NPT_R));
 	/* Even where the nested table maps it: the owner counts. */
-	assert_true(npt_map(&partition_root->npt, gpa(0x10000000), hpa(FAKE_REGION_BASE), PAGE_SIZE, NPT_RWX));
+	assert_true(npt_map(&partition_root->npt, gpa(0x10000000), hpa(FAKE_REGION_BASE), PAGE_SIZE,
+			    NPT_RWX));
 	assert_false(gpa_copy_in(partition_root, gpa(0x10000000), buffer, 8));
 	assert_true(npt_unmap(&partition_root->npt, gpa(0x10000000), PAGE_SIZE));
 	/* Access rights. */
@@ -115,7 +122,8 @@ static void test_walk_64(void **state)
 
 	(void)state;
 	/* 0x0000_7f80_4020_1xxx: index 255, 1, 1, 1 */
-	pte(TABLES, 255, (TABLES + 0x1000) | P | 0xf00000000000060ull); /* ignored bits are ignored */
+	pte(TABLES, 255,
+	    (TABLES + 0x1000) | P | 0xf00000000000060ull); /* ignored bits are ignored */
 	pte(TABLES + 0x1000, 1, (TABLES + 0x2000) | P);
 	pte(TABLES + 0x2000, 1, (TABLES + 0x3000) | P);
 	pte(TABLES + 0x3000, 1, 0x8000000000abc000ull | P); /* NX */
@@ -153,7 +161,8 @@ static void test_walk_57(void **state)
 	pte(TABLES, 3, (TABLES + 0x1000) | P);
 	pte(TABLES + 0x1000, 2, (TABLES + 0x2000) | P);
 	pte(TABLES + 0x2000, 1, 0x80000000 | P | PS);
-	assert_true(walk(3ull << 48 | 2ull << 39 | 1ull << 30 | 0x1234567, &out) && out == 0x81234567);
+	assert_true(walk(3ull << 48 | 2ull << 39 | 1ull << 30 | 0x1234567, &out) &&
+		    out == 0x81234567);
 	assert_false(walk(4ull << 48 | 2ull << 39 | 1ull << 30 | 0x1234567, &out));
 }
 
@@ -206,7 +215,8 @@ static void test_fetch(void **state)
 	pte(TABLES, 0, (TABLES + 0x1000) | P);
 	pte(TABLES + 0x1000, 0, (TABLES + 0x2000) | P);
 	pte(TABLES + 0x2000, 0, (TABLES + 0x3000) | P);
-	pte(TABLES + 0x3000, 1, 0x700000 | P); /* two neighbours that are not neighbours in memory */
+	pte(TABLES + 0x3000, 1,
+	    0x700000 | P); /* two neighbours that are not neighbours in memory */
 	pte(TABLES + 0x3000, 2, 0x600000 | P);
 	for (unsigned i = 0; i < PAGE_SIZE; i++) {
 		*fake_ram(0x700000 + i) = (uint8_t)i;
@@ -227,9 +237,8 @@ static void test_fetch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_copy),	 TEST(test_refused), TEST(test_walk_64),
-		TEST(test_walk_57),	 TEST(test_walk_pae), TEST(test_walk_legacy),
-		TEST(test_fetch),
+		TEST(test_copy),     TEST(test_refused),     TEST(test_walk_64), TEST(test_walk_57),
+		TEST(test_walk_pae), TEST(test_walk_legacy), TEST(test_fetch),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);

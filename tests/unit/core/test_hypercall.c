@@ -76,8 +76,9 @@ static void refused(enum hv_status want, uint64_t rcx, uint64_t rdx, uint64_t r8
 	uint64_t got = call(rcx, rdx, r8);
 
 	if (got != want) {
-		fail_msg("%llx %llx %llx: status %llu, not %u", (unsigned long long)rcx, (unsigned long long)rdx,
-			 (unsigned long long)r8, (unsigned long long)got, want);
+		fail_msg("%llx %llx %llx: status %llu, not %u", (unsigned long long)rcx,
+			 (unsigned long long)rdx, (unsigned long long)r8, (unsigned long long)got,
+			 want);
 	}
 	assert_memory_equal(before, fake_ram(IN), sizeof(before)); /* nothing was written */
 }
@@ -87,12 +88,14 @@ static void test_table_good(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *r = &rows[i];
-		uint64_t at = OUT + PAGE_SIZE - (r->out + 7) / 8 * 8; /* up to the page's last byte */
+		uint64_t at =
+			OUT + PAGE_SIZE - (r->out + 7) / 8 * 8; /* up to the page's last byte */
 
 		good_input(r, IN);
 		assert_int_equal(call(r->code, IN, at), HV_SUCCESS);
 		assert_memory_equal(before, fake_ram(IN), at - IN);
-		assert_memory_equal(before + (at + r->out - IN), fake_ram(at + r->out), IN + sizeof(before) - at - r->out);
+		assert_memory_equal(before + (at + r->out - IN), fake_ram(at + r->out),
+				    IN + sizeof(before) - at - r->out);
 		assert_true(r->out == 0 || memcmp(before + (at - IN), fake_ram(at), r->out) != 0);
 		good_input(r, IN); /* no parameter: the address does not count (TLFS 3.5) */
 		assert_true(r->in != 0 || call(r->code, UINT64_MAX, OUT) == HV_SUCCESS);
@@ -142,7 +145,8 @@ static void test_table_placement(void **state)
 
 static void test_table_memory(void **state)
 {
-	static const uint64_t bad[] = { BAD_PAGE, FAKE_POOL_BASE, APIC_BASE_ADDR, FAKE_FIRMWARE_BASE, 1ull << 48, 1ull << 63 };
+	static const uint64_t bad[] = { BAD_PAGE,           FAKE_POOL_BASE, APIC_BASE_ADDR,
+					FAKE_FIRMWARE_BASE, 1ull << 48,     1ull << 63 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -262,9 +266,11 @@ static void test_info(void **state)
 	assert_int_equal(info.heap_free_bytes, heap_available());
 	assert_int_equal(info.pool_bytes, FAKE_POOL_SIZE);
 	assert_int_equal(info.tsc_hz, FAKE_TSC_HZ);
-	assert_true(info.denied_msr == 11 && info.denied_port == 22 && info.denied_memory == 33 && info.denied_insn == 44);
+	assert_true(info.denied_msr == 11 && info.denied_port == 22 && info.denied_memory == 33 &&
+		    info.denied_insn == 44);
 	assert_true(info.iommu_count == 2 && info.iommu_faults == 5);
-	assert_true((info.protections & ~info.available) == 0 && (info.protections & RD_PROT_NPT) != 0);
+	assert_true((info.protections & ~info.available) == 0 &&
+		    (info.protections & RD_PROT_NPT) != 0);
 	assert_int_equal(info.range_count, owner_count());
 	for (uint32_t i = 0; i < info.range_count; i++) {
 		assert_int_equal(info.range[i].base, owner_get(i)->base);
@@ -301,7 +307,8 @@ static void test_read_log(void **state)
 	} while (log.next != next && log.count == RD_LOG_RECORDS);
 	assert_true(log.count >= 1);
 	assert_string_equal(log.record[log.count - 1].text, "two");
-	for (uint32_t i = log.count; i < RD_LOG_RECORDS; i++) { /* nothing stale behind the answer */
+	for (uint32_t i = log.count; i < RD_LOG_RECORDS;
+	     i++) { /* nothing stale behind the answer */
 		static const struct rd_log_record none;
 
 		assert_memory_equal(&log.record[i], &none, sizeof(none));
@@ -313,9 +320,9 @@ static void test_read_log(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_table_good),	 TEST(test_table_control),   TEST(test_table_placement),
+		TEST(test_table_good),   TEST(test_table_control),   TEST(test_table_placement),
 		TEST(test_table_memory), TEST(test_table_privilege), TEST(test_unknown_codes),
-		TEST(test_mode),	 TEST(test_partition_id),    TEST(test_info),
+		TEST(test_mode),         TEST(test_partition_id),    TEST(test_info),
 		TEST(test_read_log),
 	};
 

@@ -32,7 +32,8 @@ static void test_heap_zeroed(void **state)
 	uint8_t *a, *b;
 
 	(void)state;
-	memset(fake_ram(FAKE_REGION_BASE), 0xff, FAKE_REGION_SIZE); /* what the firmware left there */
+	memset(fake_ram(FAKE_REGION_BASE), 0xff,
+	       FAKE_REGION_SIZE); /* what the firmware left there */
 	assert_int_equal(heap_total(), FAKE_REGION_SIZE);
 	assert_int_equal(heap_available(), FAKE_REGION_SIZE);
 	for (unsigned pages = 1; pages <= 9; pages++) {
@@ -44,7 +45,8 @@ static void test_heap_zeroed(void **state)
 		assert_int_equal((arch_heap_pa(a).v >> PAGE_SHIFT) % align, 0);
 		memset(a, 0x55, pages * PAGE_SIZE);
 		heap_free(a, pages);
-		assert_true(all_zero(a, pages * PAGE_SIZE)); /* secrets do not stay in free frames */
+		assert_true(
+			all_zero(a, pages * PAGE_SIZE)); /* secrets do not stay in free frames */
 	}
 	assert_int_equal(heap_available(), FAKE_REGION_SIZE);
 	a = heap_alloc(1);
@@ -62,7 +64,8 @@ static void test_heap_exhausted(void **state)
 	uint8_t *at[64];
 
 	(void)state;
-	heap_init(hpa(FAKE_REGION_BASE + 3 * PAGE_SIZE), pages * PAGE_SIZE); /* not aligned to anything */
+	heap_init(hpa(FAKE_REGION_BASE + 3 * PAGE_SIZE),
+		  pages * PAGE_SIZE); /* not aligned to anything */
 	while (n < 64 && (at[n] = heap_alloc(1)) != NULL) {
 		n++;
 	}
@@ -194,15 +197,16 @@ static void test_owner_take(void **state)
 	assert_range(0, 0, 0x9f000, RD_OWNER_ROOT);
 	assert_range(2, 0x100000, 0x100000, RD_OWNER_ROOT);
 	assert_true(owner_take(0x140000, 0x10000, RD_OWNER_HYPERVISOR)); /* the middle */
-	assert_true(owner_take(0x100000, 0x10000, RD_OWNER_POOL));	 /* the start */
-	assert_true(owner_take(0x1f0000, 0x10000, RD_OWNER_POOL));	 /* the end */
+	assert_true(owner_take(0x100000, 0x10000, RD_OWNER_POOL));       /* the start */
+	assert_true(owner_take(0x1f0000, 0x10000, RD_OWNER_POOL));       /* the end */
 	assert_int_equal(owner_count(), 7);
 	assert_range(2, 0x100000, 0x10000, RD_OWNER_POOL);
 	assert_range(3, 0x110000, 0x30000, RD_OWNER_ROOT);
 	assert_range(4, 0x140000, 0x10000, RD_OWNER_HYPERVISOR);
 	assert_range(5, 0x150000, 0xa0000, RD_OWNER_ROOT);
 	assert_range(6, 0x1f0000, 0x10000, RD_OWNER_POOL);
-	assert_true(owner_bytes(RD_OWNER_POOL) == 0x20000 && owner_bytes(RD_OWNER_HYPERVISOR) == 0x10000);
+	assert_true(owner_bytes(RD_OWNER_POOL) == 0x20000 &&
+		    owner_bytes(RD_OWNER_HYPERVISOR) == 0x10000);
 	assert_null(owner_get(7));
 	/* Refused: not the root's, across a border, firmware, nothing there, wrapping. */
 	assert_false(owner_take(0x140000, 0x1000, RD_OWNER_POOL));
@@ -210,6 +214,7 @@ static void test_owner_take(void **state)
 	assert_false(owner_take(0x9f000, 0x1000, RD_OWNER_POOL));
 	assert_false(owner_take(0x300000, 0x1000, RD_OWNER_POOL));
 	assert_false(owner_take(0x150000, UINT64_MAX, RD_OWNER_POOL));
+	assert_false(owner_take(0x150000, 0, RD_OWNER_POOL)); /* nothing is nobody's */
 	assert_int_equal(owner_count(), 7);
 	/* Who may map what. */
 	assert_false(owner_root_may_map(0x140000, 1));
@@ -236,7 +241,8 @@ static void test_owner_add(void **state)
 	assert_false(owner_add(0x5000, UINT64_MAX, RD_OWNER_ROOT, 1));
 	assert_true(owner_add(0x0, 0x1000, RD_OWNER_ROOT, 1));
 	assert_true(owner_add(0x2000, 0x1000, RD_OWNER_ROOT, 3));
-	assert_false(owner_take(0x2000, 0x1000, RD_OWNER_POOL)); /* ACPI tables are not usable memory */
+	assert_false(
+		owner_take(0x2000, 0x1000, RD_OWNER_POOL)); /* ACPI tables are not usable memory */
 	owner_reset();
 	for (uint64_t i = 0; i < OWNER_RANGES_MAX - 1; i++) {
 		assert_true(owner_add(i << 20, 0x10000, RD_OWNER_ROOT, 1));
@@ -268,8 +274,9 @@ static void compare(const struct npt *n, uint64_t base)
 
 		if (there != (model[i].access != 0) ||
 		    (there && (h.v != model[i].to + 0x123 || access != model[i].access))) {
-			fail_msg("page %u: %d %llx %u, expected %llx %u", i, there, (unsigned long long)h.v, access,
-				 (unsigned long long)model[i].to, model[i].access);
+			fail_msg("page %u: %d %llx %u, expected %llx %u", i, there,
+				 (unsigned long long)h.v, access, (unsigned long long)model[i].to,
+				 model[i].access);
 		}
 	}
 }
@@ -293,7 +300,8 @@ static void random_change(struct npt *n, uint64_t base, uint64_t *seed)
 		access = 0;
 		assert_true(npt_unmap(n, gpa(base + first * PAGE_SIZE), count * PAGE_SIZE));
 	} else {
-		assert_true(npt_map(n, gpa(base + first * PAGE_SIZE), hpa(to), count * PAGE_SIZE, access));
+		assert_true(npt_map(n, gpa(base + first * PAGE_SIZE), hpa(to), count * PAGE_SIZE,
+				    access));
 	}
 	for (unsigned i = 0; i < count; i++) {
 		model[first + i].access = access;
@@ -303,7 +311,8 @@ static void random_change(struct npt *n, uint64_t base, uint64_t *seed)
 
 static void test_npt_model(void **state)
 {
-	static const uint64_t bases[] = { 0, 0x3fe00000, 0x7fffffe00000, (1ull << 48) - MODEL_PAGES * PAGE_SIZE };
+	static const uint64_t bases[] = { 0, 0x3fe00000, 0x7fffffe00000,
+					  (1ull << 48) - MODEL_PAGES * PAGE_SIZE };
 	uint64_t seed = 42;
 
 	(void)state;
@@ -342,7 +351,8 @@ static void test_npt_sizes(void **state)
 
 	(void)state;
 	assert_true(npt_create(&n));
-	assert_true(npt_map(&n, gpa(0), hpa(0), 2 * PAGE_SIZE_1G + PAGE_SIZE_2M + PAGE_SIZE, NPT_RWX));
+	assert_true(
+		npt_map(&n, gpa(0), hpa(0), 2 * PAGE_SIZE_1G + PAGE_SIZE_2M + PAGE_SIZE, NPT_RWX));
 	assert_int_equal(span_at(&n, 5), PAGE_SIZE_1G);
 	assert_int_equal(span_at(&n, 2 * PAGE_SIZE_1G - 1), PAGE_SIZE_1G);
 	assert_int_equal(span_at(&n, 2 * PAGE_SIZE_1G), PAGE_SIZE_2M);
@@ -428,9 +438,10 @@ static void test_npt_checks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_heap_zeroed), TEST(test_heap_exhausted), TEST(test_heap_random), TEST(test_heap_checks),
-		TEST(test_owner_take),	TEST(test_owner_add),	   TEST(test_npt_model),   TEST(test_npt_sizes),
-		TEST(test_npt_no_memory), TEST(test_npt_checks),
+		TEST(test_heap_zeroed), TEST(test_heap_exhausted), TEST(test_heap_random),
+		TEST(test_heap_checks), TEST(test_owner_take),     TEST(test_owner_add),
+		TEST(test_npt_model),   TEST(test_npt_sizes),      TEST(test_npt_no_memory),
+		TEST(test_npt_checks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,14 +55,17 @@ static bool listed(uint32_t msr)
 /* What the CPU itself lets through, for all MSRs that it can. */
 static void test_bitmap(void **state)
 {
-	static const unsigned open[] = { [POLICY_PASS] = 3, [POLICY_READ] = 1, [POLICY_COMMAND] = 2, [POLICY_EMULATE] = 0 };
+	static const unsigned open[] = {
+		[POLICY_PASS] = 3, [POLICY_READ] = 1, [POLICY_COMMAND] = 2, [POLICY_EMULATE] = 0
+	};
 	static const uint32_t base[] = { 0, 0xc0000000, 0xc0010000 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		assert_true(rows[i].first <= rows[i].last);
 		for (uint32_t m = rows[i].first; m <= rows[i].last; m++) {
-			assert_int_equal(fake_msr_open(vp, m), m == MSR_TSC ? 1 : open[rows[i].policy]);
+			assert_int_equal(fake_msr_open(vp, m),
+					 m == MSR_TSC ? 1 : open[rows[i].policy]);
 		}
 	}
 	for (unsigned b = 0; b < 3; b++) {
@@ -73,6 +76,31 @@ static void test_bitmap(void **state)
 	assert_int_equal(fake_msr_open(vp, MSR_EFER), 0);
 	assert_int_equal(fake_msr_open(vp, MSR_VM_HSAVE_PA), 0);
 	assert_int_equal(fake_msr_open(vp, MSR_VM_CR), 0);
+}
+
+/* Independent of the list: what a root may ever write without an exit. */
+static void test_writable(void **state)
+{
+	static const uint32_t writable[] = {
+		0x49,        0x174,     0x175,      0x176,       0x277,       MSR_STAR,
+		MSR_LSTAR,   MSR_CSTAR, MSR_SFMASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+		MSR_TSC_AUX,
+	};
+	static const uint32_t base[] = { 0, 0xc0000000, 0xc0010000 };
+
+	(void)state;
+	for (unsigned b = 0; b < 3; b++) {
+		for (uint32_t m = base[b]; m < base[b] + 0x2000; m++) {
+			bool may = false;
+
+			for (size_t i = 0; i < ARRAY_SIZE(writable); i++) {
+				may = may || writable[i] == m;
+			}
+			if (((fake_msr_open(vp, m) & 2) != 0) != may) {
+				fail_msg("MSR %x", m);
+			}
+		}
+	}
 }
 
 static void assert_denied(uint32_t msr)
@@ -90,10 +118,20 @@ static void assert_denied(uint32_t msr)
 static void test_denied(void **state)
 {
 	static const uint32_t some[] = {
-		MSR_VM_CR, MSR_VM_HSAVE_PA, MSR_SMM_BASE, MSR_PATCH_LOADER, 0xc0010112, 0xc0010113, 0xc0010118, 0xc0010131,
-		0x79,	   0x3a,	    0x480,	  0xda0,	    0x1a0,	0x9e,	    0xc0000104, 0xc0010030,
-		0x40000003, 0x40000010, 0x40000080, 0x40000090, 0x400000b0, 0x400000f0, 0x40000100, 0x400001ff, 0x40000200,
-		0x7fffffff, 0x80000000, 0xffffffff,
+		MSR_VM_CR,    MSR_VM_HSAVE_PA,
+		MSR_SMM_BASE, MSR_PATCH_LOADER,
+		0xc0010112,   0xc0010113,
+		0xc0010118,   0xc0010131,
+		0x79,         0x3a,
+		0x480,        0xda0,
+		0x1a0,        0x9e,
+		0xc0000104,   0xc0010030,
+		0x40000003,   0x40000010,
+		0x40000080,   0x40000090,
+		0x400000b0,   0x400000f0,
+		0x40000100,   0x400001ff,
+		0x40000200,   0x7fffffff,
+		0x80000000,   0xffffffff,
 	};
 	uint64_t seed = 99;
 
@@ -119,7 +157,8 @@ static void test_dropped(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		for (uint32_t m = rows[i].first; m <= rows[i].last && rows[i].policy == POLICY_READ; m++) {
+		for (uint32_t m = rows[i].first; m <= rows[i].last && rows[i].policy == POLICY_READ;
+		     m++) {
 			before = partition_root->denied_msr;
 			assert_true(msr_write(vp, m, 0x1234567887654321));
 			assert_int_equal(partition_root->denied_msr, before + 1);
@@ -144,19 +183,36 @@ static void test_privilege(void **state)
 
 static void test_efer(void **state)
 {
-	const uint64_t known = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_LMSLE | EFER_FFXSR | EFER_TCE;
+	static const struct {
+		uint32_t ecx, edx, eax21;
+		uint64_t extra;
+	} cpus[] = {
+		{ 0, 0, 0, 0 },
+		{ 1u << 17, 0, 0, EFER_TCE },
+		{ 0, 1u << 25, 0, EFER_FFXSR },
+		{ 0, 0, 1u << 8, EFER_AUTOIBRS },
+		{ UINT32_MAX, UINT32_MAX, UINT32_MAX, EFER_TCE | EFER_FFXSR | EFER_AUTOIBRS },
+	};
 	uint64_t v;
 
 	(void)state;
-	for (unsigned bit = 0; bit < 64; bit++) {
-		uint64_t value = (EFER_LME | EFER_LMA) | 1ull << bit;
+	for (size_t c = 0; c < ARRAY_SIZE(cpus); c++) {
+		uint64_t known = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | cpus[c].extra;
 
-		assert_int_equal(msr_write(vp, MSR_EFER, value), (known >> bit & 1) != 0);
-		assert_true(msr_read(vp, MSR_EFER, &v));
-		assert_true((v & EFER_SVME) == 0 && (v & EFER_LMA) != 0);
+		fake_cpuid_set(0x80000000, 0x80000021, 0, 0, 0);
+		fake_cpuid_set(0x80000001, 0, 0, cpus[c].ecx, cpus[c].edx);
+		fake_cpuid_set(0x80000021, cpus[c].eax21, 0, 0, 0);
+		for (unsigned bit = 0; bit < 64; bit++) {
+			uint64_t value = (EFER_LME | EFER_LMA) | 1ull << bit;
+
+			assert_int_equal(msr_write(vp, MSR_EFER, value), (known >> bit & 1) != 0);
+			assert_true(msr_read(vp, MSR_EFER, &v));
+			assert_true((v & EFER_SVME) == 0 && (v & EFER_LMA) != 0);
+		}
 	}
+	fake_cpuid_set(0x80000000, 0x8000001f, 0, 0, 0);
 	assert_false(msr_write(vp, MSR_EFER, EFER_NXE)); /* LME with paging on */
-	assert_true(msr_write(vp, MSR_EFER, EFER_LME)); /* LMA is not the guest's to write */
+	assert_true(msr_write(vp, MSR_EFER, EFER_LME));  /* LMA is not the guest's to write */
 	assert_true(msr_read(vp, MSR_EFER, &v) && v == (EFER_LME | EFER_LMA));
 	vp->arch->cr0 = 0x11;
 	vp->arch->efer = 0;
@@ -166,7 +222,8 @@ static void test_efer(void **state)
 
 static void test_spec_ctrl(void **state)
 {
-	static const uint32_t offered[] = { 0, 1u << 14, 1u << 15, 1u << 24, 1u << 14 | 1u << 15 | 1u << 24 };
+	static const uint32_t offered[] = { 0, 1u << 14, 1u << 15, 1u << 24,
+					    1u << 14 | 1u << 15 | 1u << 24 };
 	uint64_t v;
 
 	(void)state;
@@ -176,8 +233,10 @@ static void test_spec_ctrl(void **state)
 		fake_cpuid_set(0x80000008, 0x3030, offered[i], 0, 0);
 		vp->spec_ctrl = 0;
 		assert_int_equal(msr_read(vp, MSR_SPEC_CTRL, &v), have != 0);
-		for (uint64_t w = 0; w < 16; w++) { /* the fake dies of a bit that the CPU does not have */
-			assert_int_equal(msr_write(vp, MSR_SPEC_CTRL, w), have != 0 && (w & ~(uint64_t)have) == 0);
+		for (uint64_t w = 0; w < 16;
+		     w++) { /* the fake dies of a bit that the CPU does not have */
+			assert_int_equal(msr_write(vp, MSR_SPEC_CTRL, w),
+					 have != 0 && (w & ~(uint64_t)have) == 0);
 		}
 		assert_false(msr_write(vp, MSR_SPEC_CTRL, 1ull << 32));
 		assert_true(have == 0 || (msr_read(vp, MSR_SPEC_CTRL, &v) && v == have));
@@ -209,7 +268,10 @@ static void cpuid(uint32_t leaf, uint32_t r[4])
 	r[1] = (uint32_t)vp->regs[REG_RBX];
 	r[2] = (uint32_t)vp->regs[REG_RCX];
 	r[3] = (uint32_t)vp->regs[REG_RDX];
-	assert_true((vp->regs[REG_RAX] | vp->regs[REG_RBX] | vp->regs[REG_RCX] | vp->regs[REG_RDX]) >> 32 == 0);
+	assert_true(
+		(vp->regs[REG_RAX] | vp->regs[REG_RBX] | vp->regs[REG_RCX] | vp->regs[REG_RDX]) >>
+			32 ==
+		0);
 }
 
 static void test_cpuid_hardware(void **state)
@@ -221,7 +283,8 @@ static void test_cpuid_hardware(void **state)
 	cpuid(0, r);
 	assert_int_equal(r[0], 0xd);
 	cpuid(1, r); /* the fake CPU has every bit */
-	assert_int_equal(r[2] & (1u << 3 | 1u << 5 | 1u << 6 | 1u << 27), 0); /* MONITOR VMX SMX OSXSAVE */
+	assert_int_equal(r[2] & (1u << 3 | 1u << 5 | 1u << 6 | 1u << 27),
+			 0); /* MONITOR VMX SMX OSXSAVE */
 	assert_int_equal(r[2] | (1u << 3 | 1u << 5 | 1u << 6 | 1u << 27), 0xffffffff);
 	assert_int_equal(r[1] >> 24, 0);
 	fake_cpuid_set(1, 0, 0, 0, 0); /* and one that has none: what the hypervisor itself adds */
@@ -244,6 +307,8 @@ static void test_cpuid_hardware(void **state)
 	assert_int_equal(r[2], 0xffffffff & ~(1u << 2 | 1u << 12 | 1u << 23 | 1u << 29));
 	cpuid(7, r);
 	assert_int_equal(r[1], 0xffffffff);
+	assert_int_equal(r[2], 0xffffffff & ~(1u << 7)); /* CET: its MSRs are denied */
+	assert_int_equal(r[3], 0xffffffff & ~(1u << 20));
 }
 
 static void test_cpuid_synthetic(void **state)
@@ -257,8 +322,9 @@ static void test_cpuid_synthetic(void **state)
 	cpuid(0x40000001, r);
 	assert_memory_equal(&r[0], "Hv#1", 4);
 	cpuid(0x40000003, r);
-	assert_int_equal(r[0] & (1 << 5 | 1 << 6), 1 << 5 | 1 << 6); /* without them Linux sees bare metal */
-	assert_int_equal(r[1], 0);				     /* no privilege: it is not Hyper-V's root */
+	assert_int_equal(r[0] & (1 << 5 | 1 << 6),
+			 1 << 5 | 1 << 6); /* without them Linux sees bare metal */
+	assert_int_equal(r[1], 0);         /* no privilege: it is not Hyper-V's root */
 	invariant = r[0] >> 15 & 1;
 	assert_int_equal(invariant, 1);
 	fake_cpuid_set(0x80000007, 0, 0, 0, 0);
@@ -331,14 +397,16 @@ static void test_reference_tsc(void **state)
 	(void)state;
 	assert_true(msr_write(vp, REFERENCE_TSC, PAGE)); /* not enabled: not written */
 	assert_int_equal(*fake_ram(PAGE), 0);
-	assert_true(msr_write(vp, REFERENCE_TSC, PAGE | 1)); /* before any identity, as Linux does */
+	assert_true(
+		msr_write(vp, REFERENCE_TSC, PAGE | 1)); /* before any identity, as Linux does */
 	assert_true(get(REFERENCE_TSC) == (PAGE | 1));
 	memcpy(&page, fake_ram(PAGE), sizeof(page));
 	assert_int_equal(page.sequence, 1);
 	assert_int_equal(page.reserved, 0);
 	for (unsigned i = 0; i < 64; i++) {
 		fake.tsc += 1ull << (i % 50);
-		by_page = (uint64_t)((unsigned __int128)fake.tsc * page.scale >> 64) + (uint64_t)page.offset;
+		by_page = (uint64_t)((unsigned __int128)fake.tsc * page.scale >> 64) +
+			  (uint64_t)page.offset;
 		by_msr = get(TIME_REF_COUNT);
 		assert_true(by_page == by_msr); /* one clock */
 	}
@@ -378,10 +446,11 @@ static void test_synthetic_small(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_bitmap),	   TEST(test_denied),	      TEST(test_dropped),
-		TEST(test_privilege),	   TEST(test_efer),	      TEST(test_spec_ctrl),
-		TEST(test_small),	   TEST(test_cpuid_hardware), TEST(test_cpuid_synthetic),
-		TEST(test_hypercall_page), TEST(test_reference_tsc),  TEST(test_synthetic_small),
+		TEST(test_bitmap),          TEST(test_writable),       TEST(test_denied),
+		TEST(test_dropped),         TEST(test_privilege),      TEST(test_efer),
+		TEST(test_spec_ctrl),       TEST(test_small),          TEST(test_cpuid_hardware),
+		TEST(test_cpuid_synthetic), TEST(test_hypercall_page), TEST(test_reference_tsc),
+		TEST(test_synthetic_small),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);

@@ -38,7 +38,8 @@ static int row_of(uint32_t port)
 
 static bool pm1(uint32_t port)
 {
-	return (port & ~1u) == FAKE_PM1A || (port & ~1u) == FAKE_PM1B;
+	return (port & ~1u) == FAKE_PM1A || (port & ~1u) == FAKE_PM1B ||
+	       (port & ~1u) == FAKE_PM1A_EVT;
 }
 
 /* An OUT that must reach the hardware as `want`. */
@@ -48,8 +49,8 @@ static void assert_out(uint16_t port, unsigned size, uint32_t v, uint32_t want)
 
 	assert_int_equal(exit_port(vp, false, port, size, v), FAKE_RETURNED);
 	assert_injected(vp, -1);
-	if (fake.out_count == before || fake_last_out()->addr != port || fake_last_out()->size != size ||
-	    fake_last_out()->value != want) {
+	if (fake.out_count == before || fake_last_out()->addr != port ||
+	    fake_last_out()->size != size || fake_last_out()->value != want) {
 		fail_msg("OUT %x %x did not arrive as %x", port, v, want);
 	}
 }
@@ -72,6 +73,14 @@ static void test_bitmap(void **state)
 		if (fake_port_open(vp, (uint16_t)p) != (row_of(p) == 1 && !pm1(p))) {
 			fail_msg("port %x", p);
 		}
+	}
+	/* Independent of the list: the ways to the hypervisor. */
+	for (uint32_t p = 0; p < 0x1000; p++) {
+		bool way = p == 0x60 || p == 0x64 || p == 0x92 || p == 0xb2 ||
+			   (p >= 0xcf8 && p <= 0xcff) || (p & ~1u) == FAKE_PM1A ||
+			   (p >= 0x22 && p <= 0x2d) || (p >= 0xd00);
+
+		assert_false(way && fake_port_open(vp, (uint16_t)p));
 	}
 	for (uint32_t p = 0x512; p <= 0x51b; p++) {
 		assert_false(fake_port_open(vp, (uint16_t)p)); /* fw_cfg DMA would write anywhere */
@@ -117,7 +126,9 @@ static void test_register_widths(void **state)
 
 static void test_string_and_end(void **state)
 {
-	struct exit_info e = { .kind = EXIT_PORT, .length = 1, .port = { .port = 0x60, .size = 1, .string = true } };
+	struct exit_info e = { .kind = EXIT_PORT,
+			       .length = 1,
+			       .port = { .port = 0x60, .size = 1, .string = true } };
 	uint64_t before = fake.out_count;
 
 	(void)state;
@@ -134,6 +145,25 @@ static void test_string_and_end(void **state)
 	assert_out(0xfffc, 4, 1, 1);
 }
 
+/* The command "next byte is the output port" is held back ... */
+static void kbc_held(void)
+{
+	uint64_t before = fake.out_count;
+
+	exit_port(vp, false, 0x64, 1, 0xd1);
+	assert_injected(vp, -1);
+	assert_true(fake.out_count == before);
+}
+
+/* ... until the byte is known and clean. */
+static void kbc_output(uint32_t v, uint32_t want)
+{
+	kbc_held();
+	assert_out(0x60, 1, v, want);
+	assert_int_equal(fake.out[(fake.out_count - 2) % FAKE_LOG].addr, 0x64);
+	assert_int_equal(fake.out[(fake.out_count - 2) % FAKE_LOG].value, 0xd1);
+}
+
 static void test_a20(void **state)
 {
 	uint64_t denied = partition_root->denied_port;
@@ -146,17 +176,21 @@ static void test_a20(void **state)
 	assert_int_equal(partition_root->denied_port, denied + 2);
 	assert_dropped(0x91, 2, 0x0000); /* 0x91 and 0x92 in one: 0x91 is not the root's */
 	assert_dropped(0x64, 1, 0xdd);
-	assert_out(0x64, 1, 0xd1, 0xd1); /* next data byte is the output port */
-	assert_out(0x60, 1, 0x01, 0x03);
-	assert_out(0x60, 1, 0x00, 0x00); /* only the next one */
-	assert_out(0x64, 1, 0xd1, 0xd1);
+	kbc_output(0x01, 0x03);
+	assert_out(0x60, 1, 0x00, 0x00); /* only the next byte */
+	kbc_held();
 	assert_out(0x64, 1, 0x20, 0x20); /* another command in between */
 	assert_out(0x60, 1, 0x00, 0x00);
 	assert_out(0x64, 1, 0xdf, 0xdf);
 	exit_port(vp, true, 0x64, 1, 0);
 	assert_true((vp->regs[REG_RAX] & 0xff) == 0xff);
-	assert_out(0x64, 1, 0xd1, 0xd1);
-	assert_out(0x60, 2, 0x0101, 0x0103); /* within a wider access, too */
+	/* Wider accesses to these registers do not exist, and leave no state behind. */
+	assert_dropped(0x60, 2, 0);
+	assert_dropped(0x63, 2, 0xd100);
+	assert_dropped(0x64, 2, 0x00d1);
+	assert_dropped(0xcf9, 2, 2);
+	assert_dropped(0x92, 2, 2);
+	assert_out(0x60, 1, 0x00, 0x00);
 }
 
 static void assert_reset(uint16_t port, unsigned size, uint32_t v)
@@ -180,7 +214,7 @@ static void test_reset(void **state)
 		assert_reset(0x64, 1, c);
 	}
 	assert_out(0x64, 1, 0xff, 0xff);
-	assert_out(0x64, 1, 0xd1, 0xd1);
+	kbc_held();
 	assert_reset(0x60, 1, 0x02);
 }
 
@@ -196,7 +230,9 @@ static void test_sleep(void **state)
 		assert_out(FAKE_PM1A + 1, 1, v >> 8, (typ == 5 ? v : v & ~0x2000u) >> 8);
 		assert_out(FAKE_PM1A - 2, 4, v << 16, (typ == 5 ? v : v & ~0x2000u) << 16);
 		assert_out(FAKE_PM1B + 1, 2, v >> 8, (typ == 6 ? v : v & ~0x2000u) >> 8);
-		assert_int_equal(partition_root->denied_port - denied, typ == 5 ? 2 : typ == 6 ? 3 : 5);
+		assert_int_equal(partition_root->denied_port - denied, typ == 5   ? 2
+								       : typ == 6 ? 3
+										  : 5);
 		assert_out(FAKE_PM1A, 2, typ << 10, typ << 10); /* without SLP_EN anything goes */
 	}
 	assert_out(FAKE_PM1A, 1, 0xff, 0xff);
@@ -205,11 +241,35 @@ static void test_sleep(void **state)
 	assert_true((vp->regs[REG_RAX] & 0xffff) == 0x1c01);
 }
 
+/* Linux waits for the wake-up of a sleep that was refused: it sees one until it clears it. */
+static void test_wake(void **state)
+{
+	(void)state;
+	assert_out(FAKE_PM1A_EVT, 2, 0x8000, 0x8000);
+	fake.in_value = 0;
+	exit_port(vp, true, FAKE_PM1A_EVT, 2, 0);
+	assert_true((vp->regs[REG_RAX] & 0xffff) == 0);
+	assert_out(FAKE_PM1A, 2, 0x2401, 0x0401);
+	exit_port(vp, true, FAKE_PM1A_EVT, 2, 0);
+	assert_true((vp->regs[REG_RAX] & 0xffff) == 0x8000);
+	exit_port(vp, true, FAKE_PM1A_EVT + 1, 1, 0);
+	assert_true((vp->regs[REG_RAX] & 0xff) == 0x80);
+	exit_port(vp, true, FAKE_PM1A_EVT, 4, 0);
+	assert_true(vp->regs[REG_RAX] == 0x8000);
+	assert_out(FAKE_PM1A_EVT, 2, 0x0100, 0x0100); /* clears something else */
+	exit_port(vp, true, FAKE_PM1A_EVT + 1, 1, 0);
+	assert_true((vp->regs[REG_RAX] & 0xff) == 0x80);
+	assert_out(FAKE_PM1A_EVT, 2, 0x8000, 0x8000);
+	exit_port(vp, true, FAKE_PM1A_EVT + 1, 1, 0);
+	assert_true((vp->regs[REG_RAX] & 0xff) == 0);
+}
+
 static void pci_select(uint32_t device, uint32_t reg)
 {
 	uint64_t before = fake.out_count;
 
-	assert_int_equal(exit_port(vp, false, 0xcf8, 4, 0x80000000u | device << 8 | reg), FAKE_RETURNED);
+	assert_int_equal(exit_port(vp, false, 0xcf8, 4, 0x80000000u | device << 8 | reg),
+			 FAKE_RETURNED);
 	assert_int_equal(fake.out_count, before); /* latched, not written */
 }
 
@@ -304,8 +364,9 @@ static void test_protect_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_bitmap), TEST(test_default_deny), TEST(test_register_widths), TEST(test_string_and_end),
-		TEST(test_a20),	   TEST(test_reset),	    TEST(test_sleep),		TEST(test_pci),
+		TEST(test_bitmap),         TEST(test_default_deny), TEST(test_register_widths),
+		TEST(test_string_and_end), TEST(test_a20),          TEST(test_reset),
+		TEST(test_sleep),          TEST(test_pci),          TEST(test_wake),
 		TEST(test_protect_table),
 	};
 

@@ -9,7 +9,8 @@
 static int boot(void **state)
 {
 	(void)state;
-	fake_boot(&(struct fake_config){ .cpus = 1, .piix4 = true, .no_s5 = true, .small_pages = true });
+	fake_boot(&(struct fake_config){
+		.cpus = 1, .piix4 = true, .no_s5 = true, .small_pages = true });
 	return 0;
 }
 

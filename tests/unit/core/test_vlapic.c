@@ -185,6 +185,20 @@ static void test_level(void **state)
 	/* An edge for the same vector clears the trigger mode again. */
 	assert_false(cpu_device_interrupt(0x61, false));
 	assert_int_equal(rd(vp, APIC_TMR + 3 * 16), 0);
+	/* A physical EOI ends the highest in service: a lower one that is done first has to wait for it. */
+	fake.device_eois = 0;
+	vlapic_post(vp, 0x61, false);
+	vp->apic.irr[0x61 / 32] = 0;
+	assert_true(cpu_device_interrupt(0x62, true));
+	assert_true(cpu_device_interrupt(0x91, true));
+	vlapic_accept(vp, 0x62);
+	wr(vp, APIC_EOI, 0);
+	assert_int_equal(fake.device_eois, 0);
+	vlapic_accept(vp, 0x91);
+	wr(vp, APIC_EOI, 0);
+	assert_int_equal(fake.device_eois, 2);
+	assert_int_equal(vp->apic.phys_level[3] | vp->apic.phys_level[4], 0);
+	fake.device_eois = 1;
 	/* What is pending when the APIC goes away must still be ended. */
 	assert_true(cpu_device_interrupt(0x62, true));
 	assert_true(cpu_device_interrupt(0x63, true));
@@ -213,12 +227,15 @@ static void check_hits(const struct ipi *t, unsigned vector)
 static void test_ipi_x2(void **state)
 {
 	static const struct ipi table[] = {
-		{ 0x0000000000000040, 0x1 },	{ 0x0000000200000040, 0x4 },	 { 0x0000000900000040, 0x0 },
-		{ 0xffffffff00000040, 0xf },	{ 0x000000ff00000040, 0x0 },	 { 0x0000000100000840, 0x1 },
-		{ 0x0000000600000840, 0x6 },	{ 0x0000ffff00000840, 0xf },	 { 0x0001000f00000840, 0x0 },
-		{ 0xffffffff00000840, 0xf },	{ 0x0000000000000840, 0x0 },	 { 0x0000000000040040, 0x2 },
-		{ 0x0000000000080040, 0xf },	{ 0x00000000000c0040, 0xd },	 { 0x0000000200044040, 0x2 },
-		{ 0x000000020000c040, 0x4 },	{ 0x0000000600000940, 0x2 },	 { 0x0000000c00000940, 0x4 },
+		{ 0x0000000000000040, 0x1 }, { 0x0000000200000040, 0x4 },
+		{ 0x0000000900000040, 0x0 }, { 0xffffffff00000040, 0xf },
+		{ 0x000000ff00000040, 0x0 }, { 0x0000000100000840, 0x1 },
+		{ 0x0000000600000840, 0x6 }, { 0x0000ffff00000840, 0xf },
+		{ 0x0001000f00000840, 0x0 }, { 0xffffffff00000840, 0xf },
+		{ 0x0000000000000840, 0x0 }, { 0x0000000000040040, 0x2 },
+		{ 0x0000000000080040, 0xf }, { 0x00000000000c0040, 0xd },
+		{ 0x0000000200044040, 0x2 }, { 0x000000020000c040, 0x4 },
+		{ 0x0000000600000940, 0x2 }, { 0x0000000c00000940, 0x4 },
 	};
 
 	(void)state;
@@ -241,13 +258,16 @@ static void mmio_ipi(struct vp *vp, uint64_t icr)
 static void test_ipi_xapic(void **state)
 {
 	static const struct ipi flat[] = {
-		{ 0x0200000000000040, 0x4 }, { 0xff00000000000040, 0xf }, { 0x0900000000000040, 0 },
-		{ 0x0100000000000840, 0x1 }, { 0x0a00000000000840, 0xa }, { 0xf000000000000840, 0 },
-		{ 0xff00000000000840, 0xf }, { 0x0200000000001040, 0x4 }, { 0x02000000000c0040, 0xd },
+		{ 0x0200000000000040, 0x4 }, { 0xff00000000000040, 0xf },
+		{ 0x0900000000000040, 0 },   { 0x0100000000000840, 0x1 },
+		{ 0x0a00000000000840, 0xa }, { 0xf000000000000840, 0 },
+		{ 0xff00000000000840, 0xf }, { 0x0200000000001040, 0x4 },
+		{ 0x02000000000c0040, 0xd },
 	};
 	static const struct ipi cluster[] = {
-		{ 0x1100000000000840, 0x1 }, { 0x1300000000000840, 0x3 }, { 0x2100000000000840, 0x4 },
-		{ 0x2f00000000000840, 0xc }, { 0x3f00000000000840, 0 },	  { 0xff00000000000840, 0xf },
+		{ 0x1100000000000840, 0x1 }, { 0x1300000000000840, 0x3 },
+		{ 0x2100000000000840, 0x4 }, { 0x2f00000000000840, 0xc },
+		{ 0x3f00000000000840, 0 },   { 0xff00000000000840, 0xf },
 	};
 
 	(void)state;
@@ -264,10 +284,13 @@ static void test_ipi_xapic(void **state)
 		check_hits(&flat[i], 0x40);
 	}
 	for (uint32_t i = 0; i < 4; i++) {
+		fake_select(i);
 		vlapic_mmio_write(root_vp(i), APIC_DFR, 0);
 		assert_int_equal(vlapic_mmio_read(root_vp(i), APIC_DFR), 0x0fffffff);
 		vlapic_mmio_write(root_vp(i), APIC_LDR, (1 + i / 2) << 28 | 1u << (24 + i % 2));
 	}
+	assert_int_equal(fake.ldr[3], 2u << 28 | 2u << 24); /* devices must find it there, too */
+	assert_int_equal(fake.dfr[3], 0x0fffffff);
 	root_vp(3)->apic.ldr |= 0x0c000000; /* several bits may be set */
 	for (size_t i = 0; i < ARRAY_SIZE(cluster); i++) {
 		mmio_ipi(root_vp(1), cluster[i].icr);
@@ -329,8 +352,11 @@ static void test_kicks(void **state)
 
 static void test_x2_reserved(void **state)
 {
-	static const uint32_t absent[] = { 0x800 + 0x2f, 0x831, 0x80e, 0x801, 0x804, 0x83a, 0x809, 0x80c };
-	static const uint32_t no_write[] = { 0x802, 0x803, 0x80a, 0x80d, 0x810, 0x818, 0x820, 0x839 };
+	static const uint32_t absent[] = { 0x800 + 0x2f, 0x831, 0x80e, 0x801,
+					   0x804,        0x83a, 0x809, 0x80c };
+	static const uint32_t no_write[] = {
+		0x802, 0x803, 0x80a, 0x80d, 0x810, 0x818, 0x820, 0x839
+	};
 	struct vp *vp = root_vp(0);
 	uint64_t v;
 
@@ -446,19 +472,21 @@ static void test_timer_periodic(void **state)
 	wr(vp, APIC_TIMER_DIVIDE, 0xb); /* by 1 */
 	wr(vp, APIC_LVT_TIMER, 0xec | PERIODIC);
 	start = fake.tsc;
-	wr(vp, TMICT, 1000);
+	wr(vp, TMICT, 100000);
 	for (unsigned i = 1; i < 10; i++) {
-		assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == start + 1000 * i);
-		fake.tsc = start + 1000 * i;
+		assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == start + 100000 * i);
+		fake.tsc = start + 100000 * i;
 		expire(vp);
 		assert_true(irr(vp, 0xec));
 		irr_clear();
 	}
-	fake.tsc = start + 25300; /* late by many periods: one interrupt, the phase stays */
+	fake.tsc = start + 2530000; /* late by many periods: one interrupt, the phase stays */
 	expire(vp);
 	assert_true(irr(vp, 0xec));
-	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == start + 26000);
-	assert_int_equal(rd(vp, APIC_TIMER_CURRENT), 700);
+	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == start + 2600000);
+	assert_int_equal(rd(vp, APIC_TIMER_CURRENT), 70000);
+	wr(vp, TMICT, 1); /* not faster than every 20 us */
+	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == fake.tsc + FAKE_TSC_HZ / 50000);
 	wr(vp, APIC_LVT_TIMER, 0xec); /* a change of mode stops it */
 	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == UINT64_MAX);
 	assert_int_equal(rd(vp, APIC_TIMER_CURRENT), 0);
@@ -502,10 +530,13 @@ static void test_base(void **state)
 {
 	/* from, to, allowed: 0 off, 1 xAPIC, 2 EXTD alone, 3 x2APIC */
 	static const bool allowed[4][4] = {
-		{ true, true, false, false }, { true, true, false, true }, { false, false, false, false },
+		{ true, true, false, false },
+		{ true, true, false, true },
+		{ false, false, false, false },
 		{ true, false, false, true },
 	};
-	static const uint64_t value[4] = { 0, APIC_BASE_EN, APIC_BASE_EXTD, APIC_BASE_EN | APIC_BASE_EXTD };
+	static const uint64_t value[4] = { 0, APIC_BASE_EN, APIC_BASE_EXTD,
+					   APIC_BASE_EN | APIC_BASE_EXTD };
 	struct vp *vp = root_vp(2);
 	uint64_t v, denied = partition_root->denied_msr;
 
@@ -514,7 +545,8 @@ static void test_base(void **state)
 		for (unsigned to = 0; to < 4 && from != 2; to++) {
 			vp->apic.base = APIC_BASE_ADDR | value[from];
 			vp->apic.svr = SVR_ON;
-			assert_int_equal(msr_write(vp, MSR_APIC_BASE, APIC_BASE_ADDR | value[to]), allowed[from][to]);
+			assert_int_equal(msr_write(vp, MSR_APIC_BASE, APIC_BASE_ADDR | value[to]),
+					 allowed[from][to]);
 			assert_true(msr_read(vp, MSR_APIC_BASE, &v));
 			assert_true(v == (APIC_BASE_ADDR | value[allowed[from][to] ? to : from]));
 			assert_int_equal(vp->apic.svr, to == 0 && from != 0 ? 0xff : SVR_ON);
@@ -527,7 +559,8 @@ static void test_base(void **state)
 	assert_false(msr_write(vp, MSR_APIC_BASE, BASE_X1 | 1ull << 40));
 	assert_false(msr_write(vp, MSR_APIC_BASE, BASE_X1 | 1));
 	assert_false(msr_write(vp, MSR_APIC_BASE, BASE_X1 | 1 << 9));
-	assert_true(msr_write(vp, MSR_APIC_BASE, BASE_X1 | APIC_BASE_BSP)); /* nobody becomes the boot CPU */
+	assert_true(msr_write(vp, MSR_APIC_BASE,
+			      BASE_X1 | APIC_BASE_BSP)); /* nobody becomes the boot CPU */
 	assert_true(msr_read(vp, MSR_APIC_BASE, &v) && v == BASE_X1);
 	assert_true(msr_write(root_vp(0), MSR_APIC_BASE, BASE_X2));
 	assert_true(msr_read(root_vp(0), MSR_APIC_BASE, &v) && v == (BASE_X2 | APIC_BASE_BSP));
@@ -577,10 +610,10 @@ static void test_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_priorities),	 TEST(test_nesting),	  TEST(test_task_priority),
-		TEST(test_disabled),	 TEST(test_level),	  TEST(test_ipi_x2),
-		TEST(test_ipi_xapic),	 TEST(test_ipi_modes),	  TEST(test_kicks),
-		TEST(test_x2_reserved),	 TEST(test_xapic_errors), TEST(test_timer_one_shot),
+		TEST(test_priorities),     TEST(test_nesting),        TEST(test_task_priority),
+		TEST(test_disabled),       TEST(test_level),          TEST(test_ipi_x2),
+		TEST(test_ipi_xapic),      TEST(test_ipi_modes),      TEST(test_kicks),
+		TEST(test_x2_reserved),    TEST(test_xapic_errors),   TEST(test_timer_one_shot),
 		TEST(test_timer_periodic), TEST(test_timer_deadline), TEST(test_base),
 		TEST(test_model),
 	};

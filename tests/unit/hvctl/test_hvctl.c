@@ -18,7 +18,7 @@ static void good_info(struct rd_info *info)
 	info->size = sizeof(*info);
 	info->range_count = RD_INFO_RANGES;
 	for (unsigned int i = 0; i < RD_INFO_RANGES; i++) {
-		info->range[i] = (struct rd_mem_range){i * 4096ull, 4096, i % 4, 1};
+		info->range[i] = (struct rd_mem_range){ i * 4096ull, 4096, i % 4, 1 };
 	}
 }
 
