@@ -16,7 +16,7 @@
 #include "hv/core/vp.h"
 #include "hv/wire/insn.h"
 
-#define CLOSED_MAX 32
+#define CLOSED_MAX 64
 #define MSI_WINDOW 0x100000ull
 #define IOAPIC_SELECT 0x00
 #define IOAPIC_WINDOW 0x10
@@ -249,8 +249,7 @@ static void access_write(struct vp *vp, int which, uint64_t at, unsigned size, u
 			break;
 		}
 		partition_count(&vp->partition->denied_port);
-		log_guest(vp, "PCI configuration write %x+%lx dropped", closed[which].device,
-			  offset);
+		port_pci_log(vp, closed[which].device, (uint16_t)offset);
 		break;
 	default:
 		break;

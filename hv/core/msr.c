@@ -20,14 +20,18 @@ static const struct row rows[] = {
 #undef MSR
 };
 
-static enum policy policy_of(uint32_t msr)
+_Static_assert(ARRAY_SIZE(rows) <= 64, "a bit each in drop_logged");
+static uint64_t drop_logged; /* atomic: rows whose first dropped write was logged */
+
+/* The row that covers an MSR, or ARRAY_SIZE(rows). */
+static size_t row_of(uint32_t msr)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (msr >= rows[i].first && msr <= rows[i].last) {
-			return rows[i].policy;
-		}
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(rows) && (msr < rows[i].first || msr > rows[i].last)) {
+		i++;
 	}
-	return POLICY_NONE;
+	return i;
 }
 
 /* The bits of SPEC_CTRL that this CPU has; another one would be a #GP in the hypervisor. */
@@ -147,8 +151,13 @@ static bool efer_write(struct vp *vp, uint64_t value)
 /* A write to a register that the root may only read. */
 static bool drop(struct vp *vp, uint32_t msr, uint64_t value)
 {
+	uint64_t bit = 1ull << (row_of(msr) & 63);
+
 	partition_count(&vp->partition->denied_msr);
-	log_guest(vp, "WRMSR %x <- %lx dropped: read-only for the root", msr, value);
+	/* Once: stock kernels write some of these by habit, on every CPU. */
+	if ((__atomic_fetch_or(&drop_logged, bit, __ATOMIC_RELAXED) & bit) == 0) {
+		log_guest(vp, "WRMSR %x <- %lx dropped: read-only for the root", msr, value);
+	}
 	return true;
 }
 
@@ -182,5 +191,8 @@ bool msr_guest_write(struct vp *vp, uint32_t msr, uint64_t value)
 	default:
 		break;
 	}
-	return policy_of(msr) == POLICY_READ ? drop(vp, msr, value) : deny(vp, msr, true, value);
+	if (row_of(msr) < ARRAY_SIZE(rows) && rows[row_of(msr)].policy == POLICY_READ) {
+		return drop(vp, msr, value);
+	}
+	return deny(vp, msr, true, value);
 }

@@ -27,7 +27,8 @@
 #define PM1_WAK_STS 0x80u
 #define PM1_SLP_TYP(b) (((b) >> 2) & 7u)
 
-#define PCI_PROTECT_MAX 16
+#define PCI_PROTECT_MAX 32
+#define PCI_HEADER_SIZE 0x40
 
 enum policy { POLICY_ALLOW, POLICY_FILTER };
 
@@ -77,6 +78,14 @@ bool port_pci_write_denied(uint16_t device, uint16_t offset, unsigned size)
 		}
 	}
 	return false;
+}
+
+/* Not for the standard header: every kernel probes the base address registers there. */
+void port_pci_log(struct vp *vp, uint16_t device, uint16_t offset)
+{
+	if (offset >= PCI_HEADER_SIZE) {
+		log_guest(vp, "PCI configuration write %x+%x dropped", device, offset);
+	}
 }
 
 uint32_t port_pci_protected_count(void)
@@ -279,7 +288,7 @@ static uint32_t pci_data(struct vp *vp, uint16_t port, unsigned size, bool in, u
 	}
 	if (!in && port_pci_write_denied(device, offset, size)) {
 		partition_count(&vp->partition->denied_port);
-		log_guest(vp, "PCI configuration write %x+%x dropped", device, offset);
+		port_pci_log(vp, device, offset);
 		return 0;
 	}
 	arch_port_out(PORT_PCI_ADDRESS, 4, pci_address);

@@ -15,6 +15,7 @@ void port_guest_access(struct vp *vp, const struct exit_info *e);
 bool port_pci_protect(uint16_t device, uint16_t first, uint16_t last);
 /* true: a write to this configuration offset must be dropped. */
 bool port_pci_write_denied(uint16_t device, uint16_t offset, unsigned size);
+void port_pci_log(struct vp *vp, uint16_t device, uint16_t offset);
 uint32_t port_pci_protected_count(void);
 uint16_t port_pci_protected_device(uint32_t i);
 

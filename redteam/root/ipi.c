@@ -102,6 +102,7 @@ static struct outcome fire(const struct edu *edu, u32 how)
 		fire_msi(edu, captive.apic_id, how & MODE);
 	else
 		fire_dma(edu, captive.apic_id, how & MODE);
+	msleep(20); /* what was sent has arrived */
 	nmis = captive_nmi_count(&captive);
 	if (how & BY_IOAPIC)
 		snprintf(what, sizeof(what), "the interrupt (entry %#x)", seen);

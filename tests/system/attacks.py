@@ -29,12 +29,13 @@ NEVER_IN_ALL = ("init-self", "triple-fault")
 NEVER_IN_ALL_BARE = (*NEVER_IN_ALL, "acpi-s3")
 
 EDU = ("-device", "edu,dma_mask=0xffffffffffffffff")
-VERDICT = re.compile(r"\bATTACK (\S+): (BLOCKED|SUCCEEDED|SKIPPED|ERROR)\((.*)\)")
+VERDICT = re.compile(r"\bATTACK (\S+): (BLOCKED|SUCCEEDED|SKIPPED|ERROR)\((.*)\)( \[counted by the hypervisor\])?$")
 RESTARTS = r"redoubt: warning: the root .*; the machine restarts"
 ATTACK_TIME = 240 * FACTOR
-# Refusals of each kind that the hypervisor's log must name.
-LOGGED = (r"(read|write) of closed memory", r"IOMMU \d+: DMA refused", r"IO-APIC entry .* refused",
-          r"WRMSR .* (refused|dropped)", r"sleep state \d+ refused")
+# Refusals that the hypervisor's log must name. Others may be beyond what a guest may log; but each is counted,
+# except for what the virtual machine simply does not have, and statuses of hypercalls.
+LOGGED = (r"(read|write) of closed memory", r"IOMMU \d+: DMA refused", r"WRMSR .* (refused|dropped)")
+UNCOUNTED = ("apic-page", "hypercall-output", "hypercall-input", "hypercall-wild", "msr-efer-clear", "cpuid-svm")
 SCRIPT = """#!/bin/sh
 [ ! -e /x/redoubt.ko ] || insmod /x/redoubt.ko
 dmesg -n 7
@@ -228,7 +229,7 @@ def run(case, tests, product, rep, soak=None, verbose=False):
 
 def _attack(m, r):
     """Reads verdicts, then the hypervisor's log, until the root says that it is alive."""
-    seen, hv_log, last = {}, [], "none"
+    seen, counted, hv_log, last = {}, set(), [], "none"
 
     def find(pattern):
         return m.expect(pattern, ATTACK_TIME, fail=FATAL, quiet=QUIET)
@@ -243,6 +244,8 @@ def _attack(m, r):
                 last = found.group(2)
             elif verdict := VERDICT.search(found.string):
                 seen[verdict.group(1)] = verdict.group(2, 3)
+                if verdict.group(4):
+                    counted.add(verdict.group(1))
         while (found := find(r"^HV .*|\bATTACK-ALIVE (\d+) cpus")).group(1) is None:
             hv_log.append(found.group(0))
     except mc.MachineError as e:
@@ -250,7 +253,9 @@ def _attack(m, r):
     r.result(judge(r.case.want, seen), "outcomes", summary)
     missing = [f"no line of the hypervisor's log matches /{p}/" for p in LOGGED
                if not any(re.search(p, line) for line in hv_log)]
-    r.result(missing, "logged", f"{len(hv_log)} lines")
+    missing += [f"{a}: blocked, but not counted by the hypervisor" for a, (v, _) in seen.items()
+                if v == "BLOCKED" and a not in counted and a not in UNCOUNTED]
+    r.result(missing, "logged", f"{len(counted)} attacks counted")
 
 
 def _attack_alone(m, r):

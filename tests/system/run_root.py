@@ -177,7 +177,7 @@ def main():
     p.add_argument("--cpus", type=int, default=2, metavar="N")
     p.add_argument("--mem", type=int, default=2048, metavar="MB")
     p.add_argument("--pool", default="256M", help="memory for child partitions (default 256M)")
-    p.add_argument("--iommu", action="store_true", help="give the machine an AMD IOMMU (q35)")
+    p.add_argument("--no-iommu", action="store_true", help="leave the machine's AMD IOMMU away (only q35 has one)")
     p.add_argument("--keep", action="store_true", help="shell on the root's serial console")
     p.add_argument("--accel", choices=("tcg", "kvm"), default="tcg")
     p.add_argument("--bare", action="store_true", help="without the hypervisor, for comparison")
@@ -187,8 +187,6 @@ def main():
         p.error("--cpus wants 1 to 255")
     if not 512 <= a.mem <= 1 << 20:
         p.error("--mem wants at least 512 MiB")
-    if a.iommu and a.machine != "q35":
-        p.error("--iommu needs --machine q35")
     if a.accel == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         print("run_root: /dev/kvm cannot be used here; take --accel tcg, which needs nothing", file=sys.stderr)
         return 2
@@ -208,7 +206,7 @@ def main():
         spec = mc.Spec(
             kernel=kern.image, initrd=initrd, cmdline=f"console=ttyS0 panic=-1 {words}", boot=boot, hv=hv,
             hv_options=f"pool={a.pool}" if hv else "", machine=a.machine, cpus=a.cpus, mem=a.mem, accel=a.accel,
-            disks=(("ahci", 64), ("virtio", 64)), nics=("e1000", "virtio"), iommu=a.iommu)
+            disks=(("ahci", 64), ("virtio", 64)), nics=("e1000", "virtio"), iommu=a.machine == "q35" and not a.no_iommu)
         progress = Progress()
         progress.say(0, f"machine on: {a.machine}, {a.cpus} CPUs, {a.mem} MiB, emulated by QEMU ({a.accel})")
         full = lambda t, s: print(f"[{t:9.3f}] {s}", flush=True)
