@@ -27,7 +27,6 @@
 #define PM1_WAK_STS 0x80u
 #define PM1_SLP_TYP(b) (((b) >> 2) & 7u)
 
-#define PCI_PROTECT_MAX 32
 #define PCI_HEADER_SIZE 0x40
 
 enum policy { POLICY_ALLOW, POLICY_FILTER };
@@ -43,7 +42,7 @@ static const struct {
 
 static struct {
 	uint16_t device, first, last;
-} pci_protect[PCI_PROTECT_MAX] RO_AFTER_INIT;
+} pci_protect[PORT_PCI_PROTECT_MAX] RO_AFTER_INIT;
 static uint32_t pci_protect_count RO_AFTER_INIT;
 static uint16_t pm1_cnt[2] RO_AFTER_INIT;
 static uint16_t pm1_sts[2] RO_AFTER_INIT;
@@ -59,7 +58,7 @@ static bool
 
 bool port_pci_protect(uint16_t device, uint16_t first, uint16_t last)
 {
-	if (pci_protect_count >= PCI_PROTECT_MAX) {
+	if (pci_protect_count >= PORT_PCI_PROTECT_MAX) {
 		return false;
 	}
 	pci_protect[pci_protect_count].device = device;

@@ -4,6 +4,8 @@
 #include "hv/core/exit.h"
 #include "hv/wire/acpi.h"
 
+#define PORT_PCI_PROTECT_MAX 32
+
 struct vp;
 /* Sets the filters from the machine's tables; once, before any VP runs. */
 void port_init(const struct acpi_info *acpi);

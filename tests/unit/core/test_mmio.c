@@ -353,7 +353,7 @@ static void test_close(void **state)
 	assert_denied(0xa0000123ff8, true);
 	exit_memory(vp, 0xa0000124000, true);
 	assert_true(mapped(0xa0000124000, NULL, NULL));
-	for (unsigned i = 0; i < 40; i++) {
+	for (unsigned i = 0; i < 200; i++) {
 		if (!mmio_close(0xb0000000000 + i * 0x1000000ull, 1)) {
 			return;
 		}

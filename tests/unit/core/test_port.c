@@ -353,7 +353,7 @@ static void test_protect_table(void **state)
 	assert_true(port_pci_write_denied(0x123, 0x53, 1));
 	assert_false(port_pci_write_denied(0x123, 0x54, 1));
 	assert_true(port_pci_write_denied(0x123, 0x4c, 8));
-	while (port_pci_protected_count() < 16) {
+	while (port_pci_protected_count() < PORT_PCI_PROTECT_MAX) {
 		assert_true(port_pci_protect(0x124, 0, 3));
 	}
 	assert_false(port_pci_protect(0x124, 0, 3));
