@@ -110,8 +110,8 @@ static void read_options(struct boot_handoff *h, const struct view *v)
 	if (conf == NULL) {
 		return;
 	}
-	text = (const char *)v->base + conf->start;
-	if (!options_parse_config(text, (size_t)conf->size, &h->options, &why)) {
+	text = (const char *)view_at(v, conf->start, conf->size);
+	if (text != NULL && !options_parse_config(text, (size_t)conf->size, &h->options, &why)) {
 		fail_option(text, (size_t)conf->size, true, &why);
 	}
 }

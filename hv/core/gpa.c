@@ -65,7 +65,7 @@ static bool copy(struct partition *p, gpa_t at, uint8_t *to, const uint8_t *from
 		w = arch_window_open(SLOT_DATA, h);
 		if (to != NULL) {
 			__builtin_memcpy(to + done, w + offset, n);
-		} else {
+		} else if (from != NULL) {
 			__builtin_memcpy(w + offset, from + done, n);
 		}
 		arch_window_close(SLOT_DATA);

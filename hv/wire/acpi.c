@@ -145,7 +145,7 @@ static bool list_tables(const struct view *v, const struct root *root, struct ad
 				 ACPI_REMEDY, root->table.len);
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t *e = root->table.p + ACPI_HDR + i * root->width;
+		const uint8_t *e = root->table.p + ACPI_HDR + (size_t)i * root->width;
 		uint64_t addr = root->width == 8 ? le64(e) : le32(e);
 		const uint8_t *p = view_at(v, addr, ACPI_HDR);
 

@@ -45,9 +45,13 @@ static bool take_number(struct cursor *c, unsigned int len, uint64_t *out)
 
 static uint64_t sign_extend(uint64_t value, unsigned int bytes)
 {
-	uint64_t sign = 1ull << (8 * bytes - 1);
+	uint64_t sign;
 
-	return bytes == 8 ? value : (value ^ sign) - sign;
+	if (bytes == 0 || bytes >= 8) {
+		return value;
+	}
+	sign = 1ull << (8 * bytes - 1);
+	return (value ^ sign) - sign;
 }
 
 static uint64_t truncate(uint64_t value, unsigned int bytes)

@@ -66,7 +66,7 @@ static void idt_fill(void)
 /* Stacks of a CPU: main, then #DF, NMI, #MC, each with an unmapped page below. Returns the top of stack n. */
 static uint64_t stack_map(uint32_t cpu, unsigned n, uint64_t bytes)
 {
-	uint64_t slot = boot_handoff.stack_va + ((uint64_t)cpu * 4 + n) * (X86_STACK_SIZE * 2);
+	uint64_t slot = boot_handoff.stack_va + ((uint64_t)cpu * 4 + n) * (X86_STACK_SIZE * 2ull);
 	uint8_t *frames = heap_alloc(bytes >> PAGE_SHIFT);
 
 	CHECK(frames != NULL);

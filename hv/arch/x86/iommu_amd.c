@@ -98,12 +98,12 @@ struct ring_entry {
 
 struct unit {
 	const struct acpi_iommu *acpi;
-	uint32_t capability;
 	volatile uint8_t *regs;
 	uint64_t pci_status; /* ECAM address of its PCI status register, 0 without ECAM */
 	struct ring_entry *commands;
 	volatile struct ring_entry *events;
 	volatile uint64_t *done; /* what completion waits store */
+	uint32_t capability;
 	bool on;
 };
 
@@ -355,7 +355,7 @@ static bool device_table_make(void)
 		last = units[i].acpi->devid_max > last ? units[i].acpi->devid_max : last;
 	}
 	device_buses = last / DTE_PER_BUS + 1;
-	device_table = heap_alloc(device_buses * PAGES_PER_BUS);
+	device_table = heap_alloc((uint64_t)device_buses * PAGES_PER_BUS);
 	if (device_table == NULL) {
 		log_error("IOMMU: no %u KiB of hypervisor memory for device ids up to %x",
 			  device_buses * PAGES_PER_BUS * 4, last);

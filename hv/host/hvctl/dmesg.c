@@ -6,7 +6,7 @@
 #include <time.h>
 
 /* Redoubt has no interrupt for new records: look four times a second. */
-static const struct timespec follow_pause = { .tv_nsec = 250 * 1000 * 1000 };
+static const struct timespec follow_pause = { .tv_nsec = 250L * 1000 * 1000 };
 
 static bool print_json(const struct rd_log_record *record)
 {

@@ -42,7 +42,7 @@ void text_size(char *out, size_t out_size, uint64_t bytes)
 		(void)snprintf(out, out_size, "%u B", (unsigned int)bytes);
 		return;
 	}
-	while (bytes >= 1024 * 1024) {
+	while (bytes >= 1024ull * 1024) {
 		bytes >>= 10;
 		unit++;
 	}
