@@ -121,7 +121,7 @@ static bool place_pool(struct boot_handoff *h, struct taken *t, struct wire_faul
 {
 	uint64_t left = h->options.pool_bytes;
 
-	if (left + h->region_size + ROOT_MIN > usable(&h->info)) {
+	if (left > usable(&h->info) || left + h->region_size + ROOT_MIN > usable(&h->info)) {
 		return fault(why, "option pool", "larger than memory less 192 MiB for the root",
 			     left, "make pool= smaller or add memory");
 	}

@@ -61,7 +61,7 @@ hpa_t arch_heap_pa(const void *va);
 #define WINDOW_SLOTS 4
 void *arch_window_open(unsigned slot, hpa_t frame);
 void arch_window_close(unsigned slot);
-/* Reads and writes of device registers that the core emulates for the root: physical address, 1, 2 or 4 bytes. */
+/* Reads and writes of device registers that the core emulates for the root: physical address, 1, 2, 4 or 8 bytes. */
 uint64_t arch_mmio_read(hpa_t addr, unsigned size);
 void arch_mmio_write(hpa_t addr, unsigned size, uint64_t v);
 uint32_t arch_port_in(uint16_t port, unsigned size);

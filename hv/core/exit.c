@@ -59,8 +59,8 @@ static void on_msr_write(struct vp *vp, const struct exit_info *e)
 
 static void on_hypercall(struct vp *vp, const struct exit_info *e)
 {
-	/* TLFS 3.4: only 64-bit (or protected) mode at CPL 0. */
-	if (arch_vp_cpl(vp) != 0 || (arch_vp_cr0(vp) & CR0_PE) == 0) {
+	/* TLFS 3.4: at CPL 0. The 32-bit register convention has no user here. */
+	if (arch_vp_cpl(vp) != 0 || arch_vp_mode(vp) != 64) {
 		vp_inject_ud(vp);
 		return;
 	}

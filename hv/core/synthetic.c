@@ -19,6 +19,7 @@
 #define HV_TSC_INVARIANT_CONTROL 0x40000118
 
 #define PAGE_ENABLE 1ull
+#define PAGE_LOCKED 2ull
 
 struct reference_tsc_page { /* TLFS 12.7.1 */
 	uint32_t sequence;
@@ -48,6 +49,9 @@ static bool hypercall_write(struct vp *vp, uint64_t value)
 {
 	struct partition *p = vp->partition;
 
+	if ((p->hypercall_msr & PAGE_LOCKED) != 0) {
+		return false; /* TLFS 3.13: #GP until the partition is reset */
+	}
 	if (p->guest_os_id == 0) {
 		value &= ~PAGE_ENABLE;
 	}

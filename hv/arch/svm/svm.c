@@ -38,7 +38,7 @@ static void controls(struct vp *vp)
 {
 	struct vmcb *v = vp->arch->vmcb;
 
-	v->intercept1 = VMCB_I1_INTR | VMCB_I1_NMI | VMCB_I1_INIT | VMCB_I1_RDPMC | VMCB_I1_CPUID |
+	v->intercept1 = VMCB_I1_INTR | VMCB_I1_NMI | VMCB_I1_SMI | VMCB_I1_INIT | VMCB_I1_RDPMC | VMCB_I1_CPUID |
 			VMCB_I1_RSM | VMCB_I1_INVD | VMCB_I1_HLT | VMCB_I1_INVLPGA | VMCB_I1_IOIO |
 			VMCB_I1_MSR | VMCB_I1_SHUTDOWN;
 	v->intercept2 = VMCB_I2_VMRUN | VMCB_I2_VMMCALL | VMCB_I2_VMLOAD | VMCB_I2_VMSAVE |
@@ -182,6 +182,7 @@ static void translate(struct vp *vp, struct exit_info *e)
 	e->length = svm_has(SVM_NRIPS) ? (uint8_t)(v->next_rip - vp->rip) : 0;
 	e->code = 0;
 	switch (v->exit_code) {
+	case VMEXIT_SMI: /* taken by the hypervisor, whose memory the default SMM entry is */
 	case VMEXIT_INTR:
 		e->kind = EXIT_INTERRUPT;
 		break;

@@ -7,6 +7,7 @@
 /* Intercept words: offset 0x0c and 0x10 (15.9, table B-1). */
 #define VMCB_I1_INTR (1u << 0)
 #define VMCB_I1_NMI (1u << 1)
+#define VMCB_I1_SMI (1u << 2)
 #define VMCB_I1_INIT (1u << 3)
 #define VMCB_I1_RDPMC (1u << 15)
 #define VMCB_I1_CPUID (1u << 18)
@@ -48,6 +49,7 @@
 #define VMEXIT_EXCEPTION 0x40
 #define VMEXIT_INTR 0x60
 #define VMEXIT_NMI 0x61
+#define VMEXIT_SMI 0x62
 #define VMEXIT_INIT 0x63
 #define VMEXIT_RDPMC 0x6f
 #define VMEXIT_CPUID 0x72

@@ -223,9 +223,12 @@ static void test_mode(void **state)
 		assert_injected(vp, VECTOR_UD);
 	}
 	vp->arch->cpl = 0;
-	vp->arch->cr0 = 0x10; /* real mode */
-	assert_int_equal(exit_simple(vp, EXIT_HYPERCALL, 3), FAKE_RETURNED);
-	assert_injected(vp, VECTOR_UD);
+	for (unsigned mode = 16; mode <= 32; mode *= 2) {
+		vp->arch->mode = mode;
+		assert_int_equal(exit_simple(vp, EXIT_HYPERCALL, 3), FAKE_RETURNED);
+		assert_injected(vp, VECTOR_UD);
+	}
+	vp->arch->mode = 64;
 	assert_int_equal(vp->regs[REG_RAX], 77);
 }
 
