@@ -113,7 +113,7 @@ static void action(struct script *s)
 	case 7:
 		next = vlapic_highest(vp);
 		if (next >= 0) {
-			vlapic_accept(vp, (uint8_t)next);
+			take_vector(vp, (uint8_t)next);
 		}
 		break;
 	case 8:

@@ -121,12 +121,35 @@ static void requests_answer(struct cpu *c)
 	}
 }
 
+/* [owner] The highest pending vector, if any, to the virtual CPU. */
+static void offer(struct vp *vp)
+{
+	int vector = vlapic_pending(&vp->apic) ? vlapic_highest(vp) : -1;
+
+	if (vector >= 0) {
+		vlapic_claim(vp, (uint8_t)vector);
+		arch_vp_offer_irq(vp, vector);
+		vp->irq_offered = vector;
+	}
+}
+
+/* [owner] What became of it. */
+static void settle(struct vp *vp)
+{
+	if (arch_vp_irq_taken(vp)) {
+		vlapic_serve(vp, (uint8_t)vp->irq_offered);
+	} else {
+		arch_vp_offer_irq(vp, -1);
+		vlapic_unclaim(vp, (uint8_t)vp->irq_offered);
+	}
+	vp->irq_offered = -1;
+}
+
 /* [owner] One stay in the guest. False: the VP has nothing to run. */
 static bool run_once(struct cpu *c, struct vp *vp)
 {
 	struct exit_info e;
 	uint64_t gen;
-	int vector;
 
 	/* From here on a poster sees in_guest and kicks; what came before is seen below. */
 	__atomic_store_n(&c->in_guest, 1, __ATOMIC_SEQ_CST);
@@ -140,18 +163,13 @@ static bool run_once(struct cpu *c, struct vp *vp)
 		__atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
 		return false;
 	}
-	vector = vlapic_pending(&vp->apic) ? vlapic_highest(vp) : -1;
-	if (vector != vp->irq_offered) {
-		arch_vp_offer_irq(vp, vector);
-		vp->irq_offered = vector;
-	}
+	offer(vp);
 	timers_arm(c);
 	arch_vp_enter(vp, &e);
 	__atomic_store_n(&c->in_guest, 0, __ATOMIC_RELEASE);
 	c->exits++;
-	if (vp->irq_offered >= 0 && arch_vp_irq_taken(vp)) {
-		vlapic_accept(vp, (uint8_t)vp->irq_offered);
-		vp->irq_offered = -1;
+	if (vp->irq_offered >= 0) {
+		settle(vp);
 	}
 	exit_dispatch(vp, &e);
 	return true;

@@ -166,13 +166,20 @@ bool vlapic_would_interrupt(struct vp *vp)
 	return v >= 0 && ((uint32_t)v & 0xf0) > (ppr(vp) & 0xf0);
 }
 
-void vlapic_accept(struct vp *vp, uint8_t vector)
+void vlapic_claim(struct vp *vp, uint8_t vector)
 {
-	struct vlapic *a = &vp->apic;
+	__atomic_fetch_and(&vp->apic.irr[vector / 32], ~(1u << (vector % 32)), __ATOMIC_SEQ_CST);
+}
 
-	__atomic_fetch_and(&a->irr[vector / 32], ~(1u << (vector % 32)), __ATOMIC_SEQ_CST);
-	a->isr[vector / 32] |= 1u << (vector % 32);
-	a->isr_words |= 1u << (vector / 32);
+void vlapic_serve(struct vp *vp, uint8_t vector)
+{
+	vp->apic.isr[vector / 32] |= 1u << (vector % 32);
+	vp->apic.isr_words |= 1u << (vector / 32);
+}
+
+void vlapic_unclaim(struct vp *vp, uint8_t vector)
+{
+	irr_set(&vp->apic, vector);
 }
 
 /*

@@ -42,8 +42,13 @@ void vlapic_post(struct vp *vp, uint8_t vector, bool level);
 int vlapic_highest(struct vp *vp);
 /* [owner] True where a pending vector also beats the task priority: ends a halt. */
 bool vlapic_would_interrupt(struct vp *vp);
-/* [owner] The CPU has taken the vector. */
-void vlapic_accept(struct vp *vp, uint8_t vector);
+/*
+ * [owner] A vector leaves the request register when it is offered to the CPU, not when we learn that it was taken: what other
+ * CPUs post in between is a second interrupt. Afterwards it is in service (taken) or requested again (not taken).
+ */
+void vlapic_claim(struct vp *vp, uint8_t vector);
+void vlapic_serve(struct vp *vp, uint8_t vector);
+void vlapic_unclaim(struct vp *vp, uint8_t vector);
 void vlapic_eoi(struct vp *vp);
 /* [owner] The timer's deadline may have passed. */
 void vlapic_timer_check(struct vp *vp);

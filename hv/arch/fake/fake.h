@@ -140,4 +140,11 @@ void fake_locks_drop(void);
 void fake_windows_drop(void);
 void fake_vp_next(struct vp *vp, struct exit_info *out);
 
+/* What the run loop does when the guest takes an offered vector. */
+static inline void take_vector(struct vp *vp, uint8_t vector)
+{
+	vlapic_claim(vp, vector);
+	vlapic_serve(vp, vector);
+}
+
 #endif

@@ -133,6 +133,11 @@ void fake_vp_next(struct vp *vp, struct exit_info *out)
 
 	fake_check_idle();
 	if (step_next == step_count) {
+		if (vp->irq_offered >=
+		    0) { /* the loop is left in mid-entry: as an exit without taking it */
+			vlapic_unclaim(vp, (uint8_t)vp->irq_offered);
+			vp->irq_offered = -1;
+		}
 		fake_leave(FAKE_RAN_OUT);
 	}
 	s = &steps[step_next++];

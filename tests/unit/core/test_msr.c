@@ -436,7 +436,7 @@ static void test_synthetic_small(void **state)
 	assert_false(msr_write(vp, TSC_INVARIANT, 2));
 	vp->apic.svr = 0x1ff;
 	vlapic_post(vp, 0x41, false);
-	vlapic_accept(vp, 0x41);
+	take_vector(vp, 0x41);
 	assert_true(msr_write(vp, 0x40000070, 0)); /* HV_X64_MSR_EOI */
 	assert_int_equal(vp->apic.isr_words, 0);
 }

@@ -304,6 +304,36 @@ static void test_loop_device(void **state)
 	assert_true((vp->apic.isr[3] >> 0x17 & 1) != 0);
 }
 
+static void post_again(struct vp *p)
+{
+	vlapic_post(p, 0x50, false); /* as another CPU does while this one is in the guest */
+}
+
+/* Taken and requested again during one stay in the guest: two interrupts. Not taken: one. */
+static void test_posted_again(void **state)
+{
+	struct fake_step step = { .exit = interrupt, .take = true, .guest = post_again };
+
+	(void)state;
+	vp = root_vp(0);
+	fake_select(0);
+	vlapic_post(vp, 0x50, false);
+	fake_queue(&step, 1);
+	assert_int_equal(fake_run(0), FAKE_RAN_OUT);
+	assert_true((vp->apic.isr[2] & 1u << 16) != 0);
+	assert_true((vp->apic.irr[2] & 1u << 16) != 0);
+	assert_int_equal(vlapic_highest(vp), -1); /* behind itself, until EOI */
+	vlapic_eoi(vp);
+	assert_int_equal(vlapic_highest(vp), 0x50);
+	step.take = false;
+	fake_queue(&step, 1);
+	assert_int_equal(fake_run(0), FAKE_RAN_OUT);
+	assert_int_equal(vlapic_highest(vp), 0x50);
+	take_vector(vp, 0x50);
+	vlapic_eoi(vp);
+	assert_int_equal(vlapic_highest(vp), -1);
+}
+
 static void test_loop_timer(void **state)
 {
 	struct fake_step steps[] = { { .exit = interrupt, .tsc = 999 },
@@ -413,6 +443,7 @@ int main(void)
 		TEST(test_flush),
 		TEST(test_loop_interrupt),
 		TEST(test_loop_device),
+		TEST(test_posted_again),
 		TEST(test_loop_timer),
 		TEST(test_loop_nmi),
 		TEST(test_requests),

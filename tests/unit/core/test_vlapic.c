@@ -83,7 +83,7 @@ static void test_priorities(void **state)
 		vlapic_post(vp, (uint8_t)v, false);
 		assert_true(irr(vp, v) && vlapic_highest(vp) == (int)v);
 		assert_int_equal(rd(vp, APIC_IRR + v / 32 * 16) >> (v % 32) & 1, 1);
-		vlapic_accept(vp, (uint8_t)v);
+		take_vector(vp, (uint8_t)v);
 		assert_true(!irr(vp, v) && isr(vp, v));
 		assert_int_equal(vlapic_highest(vp), -1);
 		assert_int_equal(rd(vp, APIC_PPR), v & 0xf0);
@@ -112,7 +112,7 @@ static void test_nesting(void **state)
 	for (unsigned i = 0; i < sizeof(order); i++) {
 		vlapic_post(vp, order[i], false);
 		assert_int_equal(vlapic_highest(vp), order[i]);
-		vlapic_accept(vp, order[i]);
+		take_vector(vp, order[i]);
 	}
 	for (unsigned i = sizeof(order); i-- > 0;) {
 		assert_int_equal(rd(vp, APIC_PPR), order[i] & 0xf0);
@@ -138,7 +138,7 @@ static void test_task_priority(void **state)
 		assert_int_equal(vlapic_highest(vp), 0x55); /* the CPU compares the TPR itself */
 	}
 	wr(vp, APIC_TPR, 0);
-	vlapic_accept(vp, 0x55);
+	take_vector(vp, 0x55);
 	wr(vp, APIC_TPR, 0x70);
 	assert_int_equal(rd(vp, APIC_PPR), 0x70);
 	wr(vp, APIC_TPR, 0x20);
@@ -173,10 +173,10 @@ static void test_level(void **state)
 	assert_true(cpu_device_interrupt(0x61, true));
 	assert_false(cpu_device_interrupt(0x71, false));
 	assert_int_equal(rd(vp, APIC_TMR + 3 * 16), 1u << 1);
-	vlapic_accept(vp, 0x71);
+	take_vector(vp, 0x71);
 	wr(vp, APIC_EOI, 0);
 	assert_int_equal(fake.device_eois, 0); /* edge: the handler has ended it */
-	vlapic_accept(vp, 0x61);
+	take_vector(vp, 0x61);
 	assert_int_equal(fake.device_eois, 0);
 	wr(vp, APIC_EOI, 0);
 	assert_int_equal(fake.device_eois, 1);
@@ -191,10 +191,10 @@ static void test_level(void **state)
 	vp->apic.irr[0x61 / 32] = 0;
 	assert_true(cpu_device_interrupt(0x62, true));
 	assert_true(cpu_device_interrupt(0x91, true));
-	vlapic_accept(vp, 0x62);
+	take_vector(vp, 0x62);
 	wr(vp, APIC_EOI, 0);
 	assert_int_equal(fake.device_eois, 0);
-	vlapic_accept(vp, 0x91);
+	take_vector(vp, 0x91);
 	wr(vp, APIC_EOI, 0);
 	assert_int_equal(fake.device_eois, 2);
 	assert_int_equal(vp->apic.phys_level[3] | vp->apic.phys_level[4], 0);
@@ -202,7 +202,7 @@ static void test_level(void **state)
 	/* What is pending when the APIC goes away must still be ended. */
 	assert_true(cpu_device_interrupt(0x62, true));
 	assert_true(cpu_device_interrupt(0x63, true));
-	vlapic_accept(vp, 0x63);
+	take_vector(vp, 0x63);
 	assert_true(msr_write(vp, MSR_APIC_BASE, APIC_BASE_ADDR));
 	assert_int_equal(fake.device_eois, 3);
 	assert_false(cpu_device_interrupt(15, true)); /* no such vector */
@@ -598,7 +598,7 @@ static void test_model(void **state)
 		want = pending >= 0 && (service < 0 || pending >> 4 > service >> 4) ? pending : -1;
 		assert_int_equal(vlapic_highest(vp), want);
 		if (want >= 0 && r % 5 == 0) {
-			vlapic_accept(vp, (uint8_t)want);
+			take_vector(vp, (uint8_t)want);
 			want_irr[want] = false;
 			want_isr[want] = true;
 		}
