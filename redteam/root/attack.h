@@ -121,12 +121,13 @@ struct captive {
 	u32 apic_id;
 	u8 *page;
 	u8 saved[512];
-	u8 saved_vector[4];
+	u8 saved_vectors[1024]; /* the interrupt vector table */
 };
 
 struct outcome captive_take(struct captive *captive);
 bool captive_runs(const struct captive *captive);
 u32 captive_nmi_count(const struct captive *captive);
+u32 captive_interrupt_count(const struct captive *captive);
 struct outcome captive_judge(struct captive *captive, const char *what);
 phys_addr_t low_page(void);
 

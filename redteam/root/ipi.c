@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
- * Interrupts of a kind that only processors should send, from devices: INIT, SMI and NMI by an
- * entry of the IO-APIC, by a message of the device, and by a DMA write to the address of messages.
- * The target is the captive CPU of startup.c: a counter that stands still is a CPU that was
- * stopped. Where no code can be planted for SMIs they are sent nevertheless: the CPU must go on.
+ * Interrupts of a kind that only processors should send, from devices: INIT, SMI, NMI, and vectors
+ * that are exceptions (16 to 31; 1 to 15, which APICs refuse) or the hypervisor's own, by an entry
+ * of the IO-APIC, by a message of the device, and by a DMA write to the address of messages. The
+ * target is the captive CPU of startup.c: a counter that stands still is a CPU that was stopped.
+ * Where no code can be planted for SMIs they are sent nevertheless: the CPU must go on.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -85,30 +86,59 @@ static void fire_dma(const struct edu *edu, u32 apic_id, u32 mode)
 	free_page((unsigned long)page);
 }
 
-enum { BY_IOAPIC = 0x10000, BY_MSI = 0x20000, BY_DMA = 0x40000, MODE = 0xffff };
+enum { BY_IOAPIC = 0x10000, BY_MSI = 0x20000, BY_DMA = 0x40000, VECTORS = 0x80000, MODE = 0xffff };
+
+#define FROM_TO(first, last) (VECTORS | (last) << 8 | (first))
+
+/* Returns what an entry of the IO-APIC read back. */
+static u32 fire_one(const struct edu *edu, u32 apic_id, u32 how, u32 mode)
+{
+	u32 seen = 0;
+
+	if (how & BY_IOAPIC)
+		seen = fire_ioapic(edu, apic_id, mode);
+	else if (how & BY_MSI)
+		fire_msi(edu, apic_id, mode);
+	else
+		fire_dma(edu, apic_id, mode);
+	return seen;
+}
+
+static u32 fire_all(const struct edu *edu, u32 apic_id, u32 how)
+{
+	u32 last = (how & MODE) >> 8;
+	u32 seen = 0, vector;
+
+	if (!(how & VECTORS))
+		return fire_one(edu, apic_id, how, how & MODE);
+	for (vector = how & 0xff; vector <= last; vector++)
+		seen = fire_one(edu, apic_id, how, vector);
+	return seen;
+}
 
 static struct outcome fire(const struct edu *edu, u32 how)
 {
 	struct captive captive;
 	struct outcome result = captive_take(&captive);
-	u32 seen = 0, nmis;
+	u32 seen, nmis, interrupts;
 	char what[48];
 
 	if (result.verdict != BLOCKED || strcmp(result.how, "captive") != 0)
 		return result;
-	if (how & BY_IOAPIC)
-		seen = fire_ioapic(edu, captive.apic_id, how & MODE);
-	else if (how & BY_MSI)
-		fire_msi(edu, captive.apic_id, how & MODE);
-	else
-		fire_dma(edu, captive.apic_id, how & MODE);
+	seen = fire_all(edu, captive.apic_id, how);
 	msleep(20); /* what was sent has arrived */
 	nmis = captive_nmi_count(&captive);
+	interrupts = captive_interrupt_count(&captive);
 	if (how & BY_IOAPIC)
 		snprintf(what, sizeof(what), "the interrupt (entry %#x)", seen);
 	else
 		strscpy(what, "the interrupt", sizeof(what));
 	result = captive_judge(&captive, what);
+	if (interrupts && result.verdict != SUCCEEDED && !below_hypervisor())
+		return outcome(SUCCEEDED, "CPU %u took %u of them", captive.cpu, interrupts);
+	if (interrupts && result.verdict == BLOCKED)
+		return outcome(BLOCKED, "CPU %u took %u virtual ones and ran on", captive.cpu,
+			       interrupts);
 	if ((how & MODE) == MODE_NMI && nmis && !below_hypervisor())
 		return outcome(SUCCEEDED, "CPU %u took %u NMIs", captive.cpu, nmis);
 	if (nmis && result.verdict == BLOCKED)
@@ -148,6 +178,16 @@ const struct attack ipi_attacks[] = {
 	{ "ioapic-nmi", "an NMI inside the hypervisor", device_interrupt, BY_IOAPIC | MODE_NMI },
 	{ "msi-nmi", "an NMI inside the hypervisor", device_interrupt, BY_MSI | MODE_NMI },
 	{ "dma-nmi", "an NMI inside the hypervisor", device_interrupt, BY_DMA | MODE_NMI },
+	{ "ioapic-exception-vector", "the hypervisor, by an exception that is none",
+	  device_interrupt, BY_IOAPIC | FROM_TO(16, 31) },
+	{ "msi-exception-vector", "the hypervisor, by an exception that is none", device_interrupt,
+	  BY_MSI | FROM_TO(16, 31) },
+	{ "msi-own-vector", "the hypervisor's timer, kicks and errors, forged", device_interrupt,
+	  BY_MSI | FROM_TO(0xf0, 0xfe) },
+	{ "msi-spurious", "a CPU that takes no interrupt any more", device_interrupt,
+	  BY_MSI | FROM_TO(0xff, 0xff) },
+	{ "msi-illegal-vector", "the hypervisor, where the APIC takes vectors below 16",
+	  device_interrupt, BY_MSI | FROM_TO(1, 15) },
 	{}
 };
 

@@ -20,10 +20,17 @@
 #define COUNTER 0x180
 #define SIGNATURE 0x184
 #define NMI_COUNT 0x188
-#define NMI_CODE 0x80
-#define NMI_VECTOR_AT 8
+#define INTERRUPT_COUNT 0x18c
+#define DESCRIPTORS_BASE 0xe2
+#define DESCRIPTORS 0xe8
+#define NMI_CODE 0xc0
+#define INTERRUPT_CODE 0xc8
 
-/* At the start of a page below 1 MiB, with CS pointing at it. */
+/*
+ * At the start of a page below 1 MiB, with CS pointing at it. It opens its local APIC to interrupts
+ * (INIT has closed it), in either mode, and counts them. No interrupt is ended: the first one of a
+ * priority class is also the last.
+ */
 asm(".pushsection .rodata, \"a\"\n"
     ".code16\n"
     "captive_code:\n"
@@ -33,12 +40,40 @@ asm(".pushsection .rodata, \"a\"\n"
     "	mov $0x40000100, %eax\n" /* RD_CPUID_LEAF */
     "	cpuid\n"
     "	mov %ebx, %cs:0x184\n"
-    "1:	incl %cs:0x180\n"
+    "	mov $0x1b, %ecx\n" /* IA32_APIC_BASE */
+    "	rdmsr\n"
+    "	test $0x400, %eax\n" /* x2APIC */
+    "	mov $0x1ff, %eax\n"
+    "	jz 1f\n"
+    "	xor %edx, %edx\n"
+    "	mov $0x80f, %ecx\n"
+    "	wrmsr\n"
+    "	jmp 2f\n"
+    "1:	lgdtl %cs:0xe0\n"
+    "	mov %cr0, %ecx\n"
+    "	or $1, %cl\n"
+    "	mov %ecx, %cr0\n"
+    "	mov $8, %dx\n"
+    "	mov %dx, %ds\n" /* a limit of 4 GiB, which real mode keeps */
+    "	and $0xfe, %cl\n"
+    "	mov %ecx, %cr0\n"
+    "	mov $0xfee000f0, %edx\n"
+    "	addr32 mov %eax, (%edx)\n"
+    "2:	sti\n"
+    "3:	incl %cs:0x180\n"
     "	pause\n"
-    "	jmp 1b\n"
-    "	.org captive_code + 0x80\n"
+    "	jmp 3b\n"
+    "	.org captive_code + 0xc0\n"
     "	incl %cs:0x188\n"
     "	iret\n"
+    "	.org captive_code + 0xc8\n"
+    "	incl %cs:0x18c\n"
+    "	iret\n"
+    "	.org captive_code + 0xe0\n"
+    "	.word 15\n"
+    "	.long 0\n"
+    "	.org captive_code + 0xe8\n"
+    "	.quad 0, 0x00cf92000000ffff\n"
     "captive_code_end:\n"
     ".code64\n"
     ".popsection\n");
@@ -104,6 +139,26 @@ u32 captive_nmi_count(const struct captive *captive)
 	return captive_word(captive, NMI_COUNT);
 }
 
+u32 captive_interrupt_count(const struct captive *captive)
+{
+	return captive_word(captive, INTERRUPT_COUNT);
+}
+
+/* Its code, and all of its interrupt vectors. */
+static void captive_plant(const struct captive *captive)
+{
+	u16 *vectors = __va(0);
+	unsigned int vector;
+
+	memset(captive->page, 0, sizeof(captive->saved));
+	memcpy(captive->page, captive_code, captive_code_end - captive_code);
+	*(u32 *)(captive->page + DESCRIPTORS_BASE) = virt_to_phys(captive->page) + DESCRIPTORS;
+	for (vector = 0; vector < 256; vector++) {
+		vectors[2 * vector] = vector == X86_TRAP_NMI ? NMI_CODE : INTERRUPT_CODE;
+		vectors[2 * vector + 1] = virt_to_phys(captive->page) >> 4;
+	}
+}
+
 static int captive_start(const struct captive *captive)
 {
 	u32 vector = virt_to_phys(captive->page) >> PAGE_SHIFT;
@@ -144,7 +199,7 @@ static int captive_release(const struct captive *captive, struct after *after)
 	/* An unseen start elsewhere must not find its code changed under it. */
 	if (!error) {
 		memcpy(captive->page, captive->saved, sizeof(captive->saved));
-		memcpy(__va(NMI_VECTOR_AT), captive->saved_vector, sizeof(captive->saved_vector));
+		memcpy(__va(0), captive->saved_vectors, sizeof(captive->saved_vectors));
 	}
 	return error;
 }
@@ -162,10 +217,8 @@ static unsigned int captive_choose(void)
 /* Verdict BLOCKED means that there is a captive, which has to be judged. */
 struct outcome captive_take(struct captive *captive)
 {
-	u16 *vector = __va(NMI_VECTOR_AT);
-	int fault;
-
 	struct after after;
+	int fault;
 
 	if (cpu_lost)
 		return outcome(SKIPPED, "a CPU was lost before");
@@ -179,11 +232,8 @@ struct outcome captive_take(struct captive *captive)
 	if (remove_cpu(captive->cpu))
 		return outcome(ERROR, "CPU %u cannot be taken offline", captive->cpu);
 	memcpy(captive->saved, captive->page, sizeof(captive->saved));
-	memcpy(captive->saved_vector, vector, sizeof(captive->saved_vector));
-	memset(captive->page, 0, sizeof(captive->saved));
-	memcpy(captive->page, captive_code, captive_code_end - captive_code);
-	vector[0] = NMI_CODE;
-	vector[1] = virt_to_phys(captive->page) >> 4;
+	memcpy(captive->saved_vectors, __va(0), sizeof(captive->saved_vectors));
+	captive_plant(captive);
 	fault = captive_start(captive);
 	if (fault == NO_FAULT && captive_runs(captive))
 		return outcome(BLOCKED, "captive");

@@ -35,7 +35,8 @@ ATTACK_TIME = 240 * FACTOR
 # Refusals that the hypervisor's log must name. Others may be beyond what a guest may log; but each is counted,
 # except for what the virtual machine simply does not have, and statuses of hypercalls.
 LOGGED = (r"(read|write) of closed memory", r"IOMMU \d+: DMA refused", r"WRMSR .* (refused|dropped)")
-UNCOUNTED = ("apic-page", "hypercall-output", "hypercall-input", "hypercall-wild", "msr-efer-clear", "cpuid-svm")
+UNCOUNTED = ("apic-page", "hypercall-output", "hypercall-input", "hypercall-wild", "msr-efer-clear", "cpuid-svm",
+             "a20-keyboard-split")
 SCRIPT = """#!/bin/sh
 [ ! -e /x/redoubt.ko ] || insmod /x/redoubt.ko
 dmesg -n 7

@@ -66,7 +66,8 @@ void apic_init_cpu(void)
 	reg_write(APIC_LVT_LINT0, LVT_MASKED);
 	reg_write(APIC_LVT_LINT1, APIC_DM_NMI << 8);
 	reg_write(APIC_LVT_ERROR, HV_VECTOR_ERROR);
-	reg_write(APIC_TPR, 0);
+	/* Never the vectors of exceptions: a device may send 16 to 31, and QEMU's APIC takes even those below. */
+	reg_write(APIC_TPR, 0x10);
 	reg_write(APIC_SVR, SVR_ENABLE | HV_VECTOR_SPURIOUS);
 	/* Whatever firmware or loader left in service. */
 	for (unsigned i = 0; i < 256; i++) {

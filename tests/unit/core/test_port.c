@@ -193,6 +193,52 @@ static void test_a20(void **state)
 	assert_out(0x60, 1, 0x00, 0x00);
 }
 
+/* A20 off in two steps: what comes between the command and its byte must not separate the two. */
+static void test_a20_steps(void **state)
+{
+	uint64_t denied;
+
+	(void)state;
+	/* The command waits through accesses that are refused ... */
+	kbc_held();
+	assert_dropped(0x60, 4, 0xdd);
+	assert_dropped(0x60, 2, 0xdd);
+	assert_dropped(0x5f, 2, 0xdd00);
+	assert_dropped(0x64, 4, 0xdd);
+	denied = partition_root->denied_port;
+	assert_out(0x60, 1, 0xdd, 0xdf);
+	assert_int_equal(partition_root->denied_port, denied + 1);
+	assert_int_equal(fake.out[(fake.out_count - 2) % FAKE_LOG].value, 0xd1);
+	/* ... and through reads, and may be given twice; it never reaches the chip without its byte. */
+	kbc_held();
+	exit_port(vp, true, 0x60, 1, 0);
+	exit_port(vp, true, 0x64, 1, 0);
+	kbc_held();
+	assert_out(0x60, 1, 0xff, 0xff);
+	assert_int_equal(fake.out[(fake.out_count - 2) % FAKE_LOG].value, 0xd1);
+	/* Any other command takes its place: the chip has not seen it, so the byte is that command's. */
+	for (uint32_t c = 0; c < 0x100; c++) {
+		bool resets = (c & 0xf1) == 0xf0;
+		uint64_t before;
+
+		if (resets || c == 0xd1) {
+			continue;
+		}
+		kbc_held();
+		before = fake.out_count;
+		exit_port(vp, false, 0x64, 1, c);
+		assert_int_equal(fake.out_count - before, c == 0xdd ? 0 : 1);
+		assert_out(0x60, 1, 0xdd, 0xdd);
+		assert_int_equal(fake.out_count - before, c == 0xdd ? 1 : 2);
+	}
+	/* A command in a wide access is refused before it could be noted. */
+	assert_dropped(0x63, 2, 0xd100);
+	assert_dropped(0x64, 2, 0x00d1);
+	assert_out(0x60, 1, 0xdd, 0xdd);
+	assert_true((fake.out[(fake.out_count - 2) % FAKE_LOG].addr != 0x64) ||
+		    fake.out[(fake.out_count - 2) % FAKE_LOG].value != 0xd1);
+}
+
 static void assert_reset(uint16_t port, unsigned size, uint32_t v)
 {
 	uint64_t before = fake.out_count;
@@ -367,7 +413,7 @@ int main(void)
 		TEST(test_bitmap),         TEST(test_default_deny), TEST(test_register_widths),
 		TEST(test_string_and_end), TEST(test_a20),          TEST(test_reset),
 		TEST(test_sleep),          TEST(test_pci),          TEST(test_wake),
-		TEST(test_protect_table),
+		TEST(test_protect_table),  TEST(test_a20_steps),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);

@@ -2,6 +2,7 @@
 /* Exits of each kind, the states of a VP, and the loop of a CPU. */
 #include "tests/unit/core/core_test.h"
 
+#include "hv/core/log.h"
 #include "hv/core/time.h"
 
 #define CODE 0x300000ull
@@ -119,6 +120,86 @@ static void test_small_exits(void **state)
 		assert_int_equal(vp->arch->pending.error, i);
 		assert_int_equal(vp->state, VP_RUNNABLE);
 	}
+}
+
+/* A loop of exceptions in their own delivery: each exit lets interrupts in, or the CPU's timer would starve. */
+static void test_exception_window(void **state)
+{
+	static const uint8_t vectors[] = { 1, 17, 18 };
+	struct exit_info e = { .kind = EXIT_EXCEPTION };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t n = fake.device_eois;
+
+		e.exception.vector = vectors[i];
+		e.exception.has_error = vectors[i] == 17;
+		fake.timer[0] = fake.tsc;
+		cpu_table[0].timer_armed = 1;
+		fake_raise((uint8_t)(0x51 + i), false);
+		assert_int_equal(fake_exit(vp, &e), FAKE_RETURNED);
+		assert_int_equal(fake.device_eois, n + 1);
+		assert_int_equal(vp->apic.irr[2] >> (0x11 + i) & 1, 1);
+		assert_true(fake.timer[0] == UINT64_MAX);
+		assert_int_equal(cpu_table[0].timer_armed, 0);
+		assert_int_equal(vp->arch->pending.vector, vectors[i]);
+	}
+}
+
+static uint64_t log_end(void)
+{
+	static struct rd_log page;
+
+	while (log_read(page.count == 0 ? 0 : page.next, &page) == RD_LOG_RECORDS) {
+	}
+	return page.next;
+}
+
+/* Nothing that the root can do again and again gets past its budget of lines. */
+static void test_log_budget(void **state)
+{
+	struct exit_info e = { .kind = EXIT_EXCEPTION, .exception = { .vector = 18 } };
+	struct exit_info string = { .kind = EXIT_PORT, .length = 1 };
+	uint64_t step = fake.tsc_step, first, dropped;
+
+	(void)state;
+	fake.tsc += 1000 * FAKE_TSC_HZ; /* a full budget, and no time to earn more */
+	fake.tsc_step = 0;
+	string.port.port = 0x60;
+	string.port.size = 1;
+	string.port.string = true;
+	vp->arch->cr0 = 0x11;
+	first = log_end();
+	dropped = log_dropped();
+	for (unsigned i = 0; i < 100; i++) {
+		exit_msr(vp, false, 0xdead0000 + i, 0);
+		exit_msr(vp, true, 0xdead0000 + i, i);
+		exit_msr(vp, true, MSR_EFER, 0x1500);
+		exit_port(vp, false, 0xb2, 1, 0);
+		exit_port(vp, true, 0xb2, 1, 0);
+		exit_port(vp, false, 0x92, 1, 0);
+		exit_port(vp, false, 0x64, 1, 0xdd);
+		exit_port(vp, false, FAKE_PM1A, 2, 0x2401);
+		exit_port(vp, false, 0xcf8, 4, 0x80000050);
+		exit_port(vp, false, 0xcfc, 4, 0);
+		fake_exit(vp, &string);
+		exit_memory(vp, FAKE_REGION_BASE, true);
+		exit_memory(vp, APIC_BASE_ADDR + PAGE_SIZE, true);
+		put_code(vp, CODE, "\xa4", 1);
+		exit_memory(vp, APIC_BASE_ADDR, true); /* an unknown instruction */
+		put_code(vp, CODE, "\xc7\x00\x10\x00\x00\x00", 6);
+		exit_memory(vp, FAKE_IOAPIC, true);
+		put_code(vp, CODE, "\xc7\x00\xf1\x02\x00\x00", 6);
+		exit_memory(vp, FAKE_IOAPIC + 0x10, true); /* an SMI */
+		put_code(vp, CODE, "\xc7\x00\x00\x00\x00\x00", 6);
+		exit_memory(vp, FAKE_IOAPIC + 0x30, true);     /* no such register */
+		exit_msr(vp, true, 0x830, 0x0000000100000200); /* an SMI to VP 1 */
+		exit_simple(vp, EXIT_FORBIDDEN, 3);
+		fake_exit(vp, &e);
+	}
+	assert_int_equal(log_end() - first, 64);
+	assert_true(log_dropped() - dropped > 1000);
+	fake.tsc_step = step;
 }
 
 static void test_last_exits(void **state)
@@ -433,22 +514,12 @@ static void test_secondary(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_decoded_length),
-		TEST(test_small_exits),
-		TEST(test_last_exits),
-		TEST(test_init_sipi),
-		TEST(test_init_boot),
-		TEST(test_hlt_wakes),
-		TEST(test_nmi),
-		TEST(test_flush),
-		TEST(test_loop_interrupt),
-		TEST(test_loop_device),
-		TEST(test_posted_again),
-		TEST(test_loop_timer),
-		TEST(test_loop_nmi),
-		TEST(test_requests),
-		TEST(test_shootdown),
-		TEST(test_secondary),
+		TEST(test_decoded_length), TEST(test_small_exits),    TEST(test_exception_window),
+		TEST(test_log_budget),     TEST(test_last_exits),     TEST(test_init_sipi),
+		TEST(test_init_boot),      TEST(test_hlt_wakes),      TEST(test_nmi),
+		TEST(test_flush),          TEST(test_loop_interrupt), TEST(test_loop_device),
+		TEST(test_posted_again),   TEST(test_loop_timer),     TEST(test_loop_nmi),
+		TEST(test_requests),       TEST(test_shootdown),      TEST(test_secondary),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);

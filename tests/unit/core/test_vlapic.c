@@ -209,6 +209,85 @@ static void test_level(void **state)
 	assert_int_equal(vp->apic.phys_level[0], 0);
 }
 
+static bool owed(struct vp *vp)
+{
+	uint32_t any = 0;
+
+	for (unsigned w = 0; w < 8; w++) {
+		any |= vp->apic.phys_level[w] | vp->apic.phys_done[w];
+	}
+	return any != 0;
+}
+
+/* A physical EOI ends the highest interrupt in service, so what is done must wait for what lies above it. */
+static void test_level_order(void **state)
+{
+	struct vp *vp = root_vp(1);
+	bool up[256] = { false };
+	uint64_t seed = 0x2545f4914f6cdd1dull;
+
+	(void)state;
+	fake_select(1);
+	/* The higher one nests in the lower one: each end is the one that is due. */
+	assert_true(cpu_device_interrupt(0x62, true));
+	take_vector(vp, 0x62);
+	assert_true(cpu_device_interrupt(0x91, true));
+	take_vector(vp, 0x91);
+	wr(vp, APIC_EOI, 0);
+	assert_int_equal(fake.device_eois, 1);
+	wr(vp, APIC_EOI, 0);
+	assert_int_equal(fake.device_eois, 2);
+	assert_false(owed(vp));
+	/* The root takes the lower one first, and another edge interrupt between the two. */
+	assert_true(cpu_device_interrupt(0x62, true));
+	assert_true(cpu_device_interrupt(0x6f, true));
+	take_vector(vp, 0x62);
+	wr(vp, APIC_EOI, 0);
+	assert_int_equal(fake.device_eois, 2);
+	assert_false(cpu_device_interrupt(0x81, false));
+	take_vector(vp, 0x81);
+	wr(vp, APIC_EOI, 0);
+	assert_int_equal(fake.device_eois, 2);
+	take_vector(vp, 0x6f);
+	wr(vp, APIC_EOI, 0);
+	assert_int_equal(fake.device_eois, 4);
+	assert_false(owed(vp));
+	/* In any order: a physical EOI comes exactly when nothing unfinished lies above, and none is missing at the end. */
+	for (unsigned n = 0; n < 20000; n++) {
+		unsigned v = 0x20 + (unsigned)(next_random(&seed) % 0xd0);
+		uint32_t before = fake.device_eois, want = 0;
+		bool blocked = false;
+
+		if (!up[v]) {
+			assert_true(cpu_device_interrupt((uint8_t)v, true));
+			up[v] = true;
+			assert_int_equal(fake.device_eois, before);
+			continue;
+		}
+		if (irr(vp, v)) {
+			take_vector(vp, (uint8_t)v);
+			vlapic_eoi(vp);
+		}
+		for (unsigned i = 256; i-- > 0x20;) {
+			bool done = up[i] && !irr(vp, i);
+
+			blocked = blocked || (up[i] && !done);
+			if (done && !blocked) {
+				up[i] = false;
+				want++;
+			}
+		}
+		assert_int_equal(fake.device_eois - before, want);
+	}
+	for (unsigned i = 0x20; i < 256; i++) {
+		if (up[i] && irr(vp, i)) {
+			take_vector(vp, (uint8_t)i);
+			vlapic_eoi(vp);
+		}
+	}
+	assert_false(owed(vp));
+}
+
 struct ipi {
 	uint64_t icr;
 	unsigned hits; /* bit per VP; sent by VP 1 */
@@ -615,7 +694,7 @@ int main(void)
 		TEST(test_ipi_xapic),      TEST(test_ipi_modes),      TEST(test_kicks),
 		TEST(test_x2_reserved),    TEST(test_xapic_errors),   TEST(test_timer_one_shot),
 		TEST(test_timer_periodic), TEST(test_timer_deadline), TEST(test_base),
-		TEST(test_model),
+		TEST(test_model),          TEST(test_level_order),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);
