@@ -34,10 +34,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(uint64_t)c.rep_start << 48;
 	CHECK(c.reserved_set == (reserved(v) != 0));
 	CHECK(again == (v & 0x0fff0fff87ffffffull)); /* every bit is in one field or reserved */
-	simple = hcall_control_valid(&c, false);
-	rep = hcall_control_valid(&c, true);
+	simple = hcall_control_valid(&c, false, false);
+	rep = hcall_control_valid(&c, true, false);
 	CHECK(!(simple && rep));
 	CHECK(!(simple || rep) || (!c.reserved_set && !c.nested && c.variable_header == 0));
+	/* Allowing a variable header allows nothing else. */
+	CHECK(hcall_control_valid(&c, false, true) == simple || c.variable_header != 0);
+	CHECK(hcall_control_valid(&c, true, true) == rep || c.variable_header != 0);
 	CHECK(!simple || v == (v & 0x1ffff));
 	CHECK(!rep || c.rep_start < c.rep_count);
 	return 0;

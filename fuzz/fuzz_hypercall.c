@@ -1,119 +1,293 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: byte 0: flags (1 child partition, 2 not CPL 0, 4 input address raw, 8 output address raw, 16 and 32 unmapped page);
- * then RCX, RDX, R8 (8 bytes each); the rest lies at the input address. A refused call changes nothing.
+ * Input: a list of calls. Each: flags; row of the table; repetitions; length of the input; the input.
+ *   flags: 1 its first 8 bytes become the number of a child (2: which), 4 fast, 8 and 16 who calls (0, 1 root; 2, 3 a child),
+ *   32 the control word is XORed with 8 more bytes, 64 the CPUs run afterwards, 128 addresses or mode that are wrong
+ * Two child partitions exist at first. A refused call changes nothing, the invariants of partitions hold after each, and when
+ * all is deleted all memory is back.
  */
 #include <string.h>
 
 #include "fuzz/script.h"
 #include "hv/arch/fake/fake.h"
 #include "hv/core/arch.h"
+#include "hv/core/heap.h"
 #include "hv/core/hypercall.h"
-#include "hv/core/partition.h"
+#include "hv/core/pfn.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define ARENA 0x200000ull
-#define PAGES 4ull
+#define CALLS 24
+#define ROUNDS 1000
+#define STATUS(rax) ((rax)&0xffff)
+#define LARGE (HV_MAP_READ | HV_MAP_WRITE | HV_MAP_EXECUTE | HV_MAP_LARGE)
 
-static uint8_t before[PAGES * PAGE_SIZE];
+enum form { FORM_SIMPLE = 0, FORM_REP = 1, FORM_VAR = 2, FORM_REPVAR = 3 };
 
-static size_t out_size(uint16_t code)
-{
-	switch (code) {
-#define HYPERCALL(code, Name, handler, form, insize, outsize, callers, spec) \
-	case code:                                                           \
-		return outsize;
+static const struct {
+	uint16_t code;
+	enum form form;
+	size_t in, out, element_in, element_out;
+	enum { CALLERS_ROOT, CALLERS_CHILD, CALLERS_ANY } callers;
+} rows[] = {
+#define HYPERCALL(code, Name, handler, form, insize, outsize, elin, elout, callers, spec) \
+	{ code, FORM_##form, insize, outsize, elin, elout, CALLERS_##callers },
 #include "hv/abi/hypercalls.def"
 #undef HYPERCALL
-	default:
-		return 0;
-	}
+};
+
+static uint64_t child[2]; /* numbers */
+static uint8_t port_made[RD_PORT_MAX];
+static uint8_t before[2 * PAGE_SIZE];
+
+static struct vp *root(void)
+{
+	return partition_root->vp[0];
 }
 
-/* Nothing changed but, after success, the output. */
-static void check_memory(const struct vp *vp, uint64_t status, uint64_t rcx)
+static void run_cpus(void)
 {
-	const uint8_t *now = fake_ram(ARENA);
-	uint64_t r8 = vp->regs[REG_R8];
-	size_t out = status == HV_SUCCESS ? out_size((uint16_t)rcx) : 0;
-
-	CHECK_FUZZ(out == 0 || (r8 & (PAGE_SIZE - 1)) + out <= PAGE_SIZE);
-	for (size_t i = 0; i < sizeof(before); i++) {
-		uint64_t at = ARENA + i;
-
-		CHECK_FUZZ(now[i] == before[i] || (at >= r8 && at - r8 < out));
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		fake_queue(NULL, 0);
+		(void)fake_run(i);
 	}
+	fake_select(0);
+	fake_check_partitions(false);
 }
 
-static void prepare(struct vp *vp)
+/* A call of the harness itself. */
+static uint64_t own(uint64_t control, const void *in, size_t n, void *out, size_t m)
 {
-	CHECK_FUZZ(
-		npt_map(&vp->partition->npt, gpa(ARENA), hpa(ARENA), PAGES * PAGE_SIZE, NPT_RWX));
-	memset(fake_ram(ARENA), 0x5a, PAGES * PAGE_SIZE);
-}
+	uint64_t rax = FAKE_AGAIN;
 
-static void call(struct script *s, struct vp *vp, unsigned flags)
-{
-	const struct exit_info e = { .kind = EXIT_HYPERCALL, .length = 3 };
-	uint64_t regs[REG_COUNT], rcx;
-
-	for (unsigned i = 0; i < REG_COUNT; i++) {
-		vp->regs[i] = 0x1111111111111111ull * i;
-	}
-	vp->regs[REG_RCX] = rcx = script_take(s, 8);
-	vp->regs[REG_RDX] = script_take(s, 8);
-	vp->regs[REG_R8] = script_take(s, 8);
-	if ((flags & 4) == 0) {
-		vp->regs[REG_RDX] = ARENA + vp->regs[REG_RDX] % (PAGES * PAGE_SIZE);
-		for (uint64_t at = vp->regs[REG_RDX];
-		     script_more(s) && at < ARENA + PAGES * PAGE_SIZE; at++) {
-			*fake_ram(at) = (uint8_t)script_take(s, 1);
+	for (unsigned i = 0; i < ROUNDS && rax == FAKE_AGAIN; i++) {
+		rax = fake_hypercall(root(), control, in, n, out, m);
+		if (rax == FAKE_AGAIN) {
+			run_cpus();
 		}
 	}
-	if ((flags & 8) == 0) {
-		vp->regs[REG_R8] = ARENA + vp->regs[REG_R8] % (PAGES * PAGE_SIZE);
+	CHECK_FUZZ(rax != FAKE_AGAIN);
+	return rax;
+}
+
+static uint64_t make(uint32_t vps, uint32_t unit)
+{
+	const struct hv_create_partition q = { 0 };
+	struct {
+		struct hv_map_gpa_pages q;
+		uint64_t source;
+	} map = { { 0, 0, LARGE, 0 }, pfn_address(unit).v >> PAGE_SHIFT };
+	struct partition *p;
+	uint64_t id = 0;
+
+	CHECK_FUZZ(own(0x40, &q, sizeof(q), &id, 8) == HV_SUCCESS);
+	map.q.partition = id;
+	CHECK_FUZZ(own(0x4b | 1ull << 32, &map, sizeof(map), NULL, 0) == 1ull << 32);
+	p = partition_find(id);
+	for (uint32_t i = 0; i < vps; i++) {
+		const struct hv_create_vp vp = { .partition = id, .vp = i };
+
+		CHECK_FUZZ(own(0x4e, &vp, sizeof(vp), NULL, 0) == HV_SUCCESS);
+		p->vp[i]->arch->mode = 64;
 	}
-	vp->partition->root = (flags & 1) == 0;
-	vp->arch->cpl = (flags & 2) != 0 ? 3 : 0;
-	memcpy(regs, vp->regs, sizeof(regs));
-	memcpy(before, fake_ram(ARENA), sizeof(before));
+	CHECK_FUZZ(own(0x41, &id, 8, NULL, 0) == HV_SUCCESS);
+	return id;
+}
+
+static void delete_all(void)
+{
+	struct partition *p;
+
+	while ((p = partition_next(0)) != NULL) {
+		uint64_t id = p->id;
+
+		CHECK_FUZZ(own(0x42, &id, 8, NULL, 0) == HV_SUCCESS);
+		CHECK_FUZZ(own(0x43, &id, 8, NULL, 0) == HV_SUCCESS);
+	}
+	for (uint32_t i = 0; i < RD_PORT_MAX; i++) {
+		const struct hv_delete_port q = { HV_SELF, i, 0 };
+
+		if (port_made[i] != 0) { /* may have gone with its child */
+			(void)own(0x58, &q, sizeof(q), NULL, 0);
+			port_made[i] = 0;
+		}
+	}
+}
+
+/* Numbers that the fuzzer cannot know. */
+static void improve(uint16_t code, unsigned flags, uint8_t *in, size_t n)
+{
+	uint64_t id = child[flags >> 1 & 1];
+	bool port = code == 0x95 || code == 0x96;
+
+	if ((flags & 1) == 0 || n < 8) {
+		return;
+	}
+	if (!port) {
+		memcpy(in, &id, 8);
+	} else if (code == 0x96) {
+		memcpy(in, &id, 8);
+	} else if (n >= sizeof(struct hv_create_port)) {
+		struct hv_create_port q;
+
+		memcpy(&q, in, sizeof(q));
+		q.port_partition = HV_SELF;
+		q.connection_partition = id;
+		q.sint = RD_ROOT_SINT;
+		q.vp = (q.vp & 3) == 0 ? 0 : HV_ANY_VP;
+		q.flag_count = 1;
+		memcpy(in, &q, sizeof(q));
+	}
+	for (size_t at = 24; code == 0x4b && at + 8 <= n; at += 8) {
+		uint64_t source;
+
+		memcpy(&source, in + at, 8);
+		source = pfn_address((uint32_t)(source % pfn_units())).v >> PAGE_SHIFT;
+		memcpy(in + at, &source, 8);
+	}
+}
+
+static void judge(struct vp *vp, uint64_t control, uint64_t rax, const uint8_t *in, size_t n)
+{
+	uint32_t start = control >> 48 & 0xfff, done = (uint32_t)(rax >> 32);
+
+	CHECK_FUZZ(STATUS(rax) <= HV_NO_RESOURCES && rax >> 44 == 0);
+	CHECK_FUZZ(done <= (control >> 32 & 0xfff));
+	if (STATUS(rax) != HV_SUCCESS && STATUS(rax) != HV_INSUFFICIENT_MEMORY && done <= start) {
+		CHECK_FUZZ(fake_unchanged(vp));
+	}
+	/* A list that goes on without going on would keep its caller for ever. */
+	CHECK_FUZZ(STATUS(rax) != HV_SUCCESS || (control >> 32 & 0xfff) == 0 || done > start);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].code == (uint16_t)control && STATUS(rax) == HV_SUCCESS) {
+			CHECK_FUZZ(rows[i].callers == CALLERS_ANY ||
+				   (rows[i].callers == CALLERS_ROOT) == vp->partition->root);
+		}
+	}
+	if ((uint16_t)control == 0x95 && STATUS(rax) == HV_SUCCESS && n >= 12) {
+		uint32_t port;
+
+		memcpy(&port, in + 8, 4);
+		CHECK_FUZZ(port < RD_PORT_MAX);
+		port_made[port] = 1;
+	}
+}
+
+static struct vp *caller_of(unsigned flags)
+{
+	struct partition *p = (flags & 16) == 0 ? NULL : partition_find(child[flags >> 3 & 1]);
+
+	if (p == NULL || p->state == RD_PARTITION_DYING || p->vp[0] == NULL) {
+		return root();
+	}
+	return p->vp[0];
+}
+
+/* The caller is not at CPL 0 in 64-bit mode: no call at all. */
+static void wrong_mode(struct vp *vp, unsigned flags, uint64_t control)
+{
+	const struct exit_info e = { .kind = EXIT_HYPERCALL, .length = 3 };
+
+	vp->arch->cpl = (flags & 64) != 0 ? 3 : 0;
+	vp->arch->mode = (flags & 64) != 0 ? 64 : 32;
+	vp->regs[REG_RCX] = control;
 	CHECK_FUZZ(fake_exit(vp, &e) == FAKE_RETURNED);
-	vp->partition->root = true;
-	if ((flags & 2) != 0) {
-		CHECK_FUZZ(vp->arch->pending.kind == FAKE_EXCEPTION &&
-			   vp->arch->pending.vector == 6);
-		vp->regs[REG_RAX] = HV_ACCESS_DENIED;
-	} else {
-		CHECK_FUZZ(vp->arch->pending.kind == FAKE_NONE &&
-			   vp->regs[REG_RAX] <= HV_ACCESS_DENIED && vp->regs[REG_RAX] != 1);
-		CHECK_FUZZ((flags & 1) == 0 || vp->regs[REG_RAX] != HV_SUCCESS);
+	CHECK_FUZZ(vp->arch->pending.kind == FAKE_EXCEPTION && vp->arch->pending.vector == 6);
+	CHECK_FUZZ(fake_unchanged(vp));
+	vp->arch->cpl = 0;
+	vp->arch->mode = 64;
+}
+
+/* Addresses of the fuzzer's choice, which are mostly bad ones. */
+static void wrong_address(struct script *s, struct vp *vp, uint64_t control)
+{
+	const struct exit_info e = { .kind = EXIT_HYPERCALL, .length = 3 };
+	uint64_t rip = vp->rip;
+
+	vp->regs[REG_RCX] = control & ~(1ull << 16);
+	vp->regs[REG_RDX] = script_take(s, 8);
+	vp->regs[REG_R8] = script_take(s, 8);
+	CHECK_FUZZ(fake_exit(vp, &e) == FAKE_RETURNED && vp->arch->pending.kind == FAKE_NONE);
+	if (vp->rip != rip) {
+		judge(vp, vp->regs[REG_RCX], vp->regs[REG_RAX], NULL, 0);
 	}
-	check_memory(vp, vp->regs[REG_RAX], rcx);
-	for (unsigned i = 1; i < REG_COUNT; i++) {
-		CHECK_FUZZ(regs[i] == vp->regs[i]);
+}
+
+static void call(struct script *s)
+{
+	unsigned flags = (unsigned)script_take(s, 1), row = (unsigned)script_take(s, 1);
+	unsigned reps = (unsigned)script_take(s, 1);
+	size_t n = (size_t)script_take(s, 1) * 2, out;
+	struct vp *vp = caller_of(flags);
+	uint64_t control, rax;
+	uint8_t in[512] = { 0 }, *page;
+
+	row %= ARRAY_SIZE(rows);
+	control = rows[row].code;
+	if ((rows[row].form & FORM_REP) != 0) {
+		control |= (uint64_t)(1 + (reps & 7)) << 32 | (uint64_t)(reps >> 3 & 3) << 48;
+	}
+	if ((rows[row].form & FORM_VAR) != 0) {
+		control |= (uint64_t)(reps >> 5 & 3) << 17;
+	}
+	control |= (flags & 4) != 0 ? 1ull << 16 : 0;
+	control ^= (flags & 32) != 0 ? script_take(s, 8) : 0;
+	for (size_t i = 0; i < n && script_more(s); i++) {
+		in[i] = (uint8_t)script_take(s, 1);
+	}
+	improve((uint16_t)control, flags, in, sizeof(in));
+	page = fake_guest(vp->partition,
+			  vp->partition->root ? FAKE_CALL_PAGE : FAKE_CHILD_CALL_PAGE);
+	fake_remember();
+	if ((flags & 128) != 0) {
+		if ((reps & 128) != 0) {
+			wrong_mode(vp, flags, control);
+		} else {
+			wrong_address(s, vp, control);
+		}
+	} else {
+		if (page != NULL) {
+			memcpy(page, in, sizeof(in));
+			memcpy(before, page, sizeof(before));
+		}
+		rax = fake_hypercall(vp, control, in, sizeof(in), NULL, 0);
+		CHECK_FUZZ(vp->arch->pending.kind == FAKE_NONE);
+		if (rax != FAKE_AGAIN) {
+			judge(vp, control, rax, in, sizeof(in));
+		}
+		out = rows[row].out + (reps & 7) * rows[row].element_out + rows[row].element_out;
+		/* Of a list that is refused in its middle, what was done is there. */
+		if (rax == FAKE_AGAIN || (STATUS(rax) != HV_SUCCESS && rax >> 32 == 0)) {
+			out = 0;
+		}
+		if (page != NULL && (flags & 32) == 0 && rows[row].code != 0x4c) {
+			CHECK_FUZZ(memcmp(page, before, PAGE_SIZE) == 0);
+			CHECK_FUZZ(memcmp(page + PAGE_SIZE + out, before + PAGE_SIZE + out,
+					  PAGE_SIZE - out) == 0);
+		}
+	}
+	fake_check_partitions(false);
+	if ((flags & 64) != 0) {
+		run_cpus();
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script s = { data, size, 0 };
-	unsigned flags = (unsigned)script_take(&s, 1);
-	struct vp *vp;
+	uint64_t heap;
 
 	if (partition_root == NULL) {
-		fake_boot(&(struct fake_config){ .cpus = 1 });
+		fake_boot(&(struct fake_config){ .cpus = 2, .heap_bytes = 1ull << 20 });
 	}
-	vp = partition_root->vp[0];
-	prepare(vp);
-	if ((flags & 48) != 0) {
-		uint64_t page = ARENA + ((flags & 16) != 0 ? PAGE_SIZE : 0);
-
-		CHECK_FUZZ((flags & 64) != 0
-				   ? npt_map(&vp->partition->npt, gpa(page), hpa(page), PAGE_SIZE,
-					     NPT_R)
-				   : npt_unmap(&vp->partition->npt, gpa(page), PAGE_SIZE));
+	heap = heap_available();
+	child[0] = make(2, 0);
+	child[1] = make(1, 1);
+	for (unsigned i = 0; i < CALLS && script_more(&s); i++) {
+		call(&s);
 	}
-	call(&s, vp, flags);
+	delete_all();
+	fake_check_partitions(true);
+	CHECK_FUZZ(heap_available() == heap);
 	return 0;
 }

@@ -28,7 +28,7 @@ static void start(void)
 	for (unsigned i = 0; i < VPS; i++) {
 		*partition_root->vp[i] = saved[i];
 		partition_root->vp[i]->arch->tpr = 0;
-		cpu_table[i].timer[CPU_TIMER_VLAPIC] = UINT64_MAX;
+		vp_timer_set(partition_root->vp[i], VP_TIMER_VLAPIC, UINT64_MAX);
 	}
 	fake.device_eois = 0;
 	level_taken = 0;
@@ -37,7 +37,7 @@ static void start(void)
 static void check(struct vp *vp)
 {
 	const struct vlapic *a = &vp->apic;
-	uint64_t at = cpu_table[vp->cpu].timer[CPU_TIMER_VLAPIC];
+	uint64_t at = vp->deadline[VP_TIMER_VLAPIC];
 	int v = vlapic_highest(vp);
 	uint32_t owed = 0;
 
@@ -123,7 +123,7 @@ static void action(struct script *s)
 		fake.tsc += script_take(s, 1 + (op >> 4 & 3));
 		break;
 	case 10:
-		if (cpu_table[vp->cpu].timer[CPU_TIMER_VLAPIC] <= fake.tsc) {
+		if (vp->deadline[VP_TIMER_VLAPIC] <= fake.tsc) {
 			cpu_timers_expire();
 		}
 		break;

@@ -39,24 +39,30 @@ def span(first, last):
 
 
 def hypercalls():
-    body = [[f"`{code}`", name, f"`hc_{handler}`", form.lower(), f"`{i}`", f"`{o}`", callers.lower(), spec]
-            for code, name, handler, form, i, o, callers, spec in rows("hv/abi/hypercalls.def", "HYPERCALL")]
+    body = [[f"`{code}`", name, f"`hc_{handler}`", form.lower(), f"`{i}`", f"`{o}`", f"`{ei}`", f"`{eo}`", callers.lower(), spec]
+            for code, name, handler, form, i, o, ei, eo, callers, spec
+            in sorted(rows("hv/abi/hypercalls.def", "HYPERCALL"), key=lambda row: int(row[0], 16))]
     return NOTE.format("hv/abi/hypercalls.def") + (
         "# Hypercalls\n\nEvery call that the hypervisor answers. How a call is made and checked: TLFS 3 and "
         "[walks.md](walks.md). Any other code gets\nstatus 2; a caller that the last but one column does not name, "
-        "status 6. Sizes are in bytes.\n\n") + table(
-        ["code", "name", "handler", "form", "input", "output", "callers", "specification"], body)
+        "status 6. Sizes are in bytes; elements are those of a rep list. Layouts: hv/abi/tlfs.h.\n\n") + table(
+        ["code", "name", "handler", "form", "input", "output", "element in", "element out", "callers", "specification"], body)
 
 
 def intercepts():
     msrs = [[span(a, b), policy, reason] for a, b, policy, reason in rows("hv/core/msr_list.def", "MSR")]
     ports = [[span(a, b), policy, reason] for a, b, policy, reason in rows("hv/core/port_list.def", "PORT")]
-    return NOTE.format("hv/core/msr_list.def and hv/core/port_list.def") + (
-        "# MSRs and I/O ports of the root\n\nWhat is not listed is denied, counted (`hvctl info`) and logged "
-        "(`hvctl dmesg`).\n\n## MSRs\n\nPASS: not intercepted. READ: reads reach the hardware, a write is dropped. "
+    child = [[span(a, b), policy, f"`{value}`", reason]
+             for a, b, policy, value, reason in rows("hv/core/child_msr_list.def", "CHILD_MSR")]
+    return NOTE.format("hv/core/msr_list.def, hv/core/child_msr_list.def and hv/core/port_list.def") + (
+        "# MSRs and I/O ports\n\nWhat is not listed is denied, counted (`hvctl info`) and logged "
+        "(`hvctl dmesg`).\n\n## MSRs of the root\n\nPASS: not intercepted. READ: reads reach the hardware, a write is dropped. "
         "COMMAND: writes reach the hardware, reads fault.\nEMULATE: the hypervisor answers both. All others: #GP.\n\n"
         ) + table(["MSR", "policy", "reason"], msrs) + (
-        "\n## I/O ports\n\nALLOW: not intercepted, except the bytes of the ACPI PM1 control registers. FILTER: "
+        "\n## MSRs of a child\n\nPASS and EMULATE as above. CONST: reads give the value, writes are dropped and counted. "
+        "All others: #GP.\n\n") + table(["MSR", "policy", "value", "reason"], child) + (
+        "\n## I/O ports of the root\n\nA child has no port of the machine: what its parent did not ask for reads as ones. "
+        "ALLOW: not intercepted, except the bytes of the ACPI PM1 control registers. FILTER: "
         "`hv/core/port.c` looks at each access.\nOthers below `0x1000`: reads give all ones, writes are dropped. From "
         "`0x1000` on ports belong to PCI devices: allowed.\n\n") + table(["port", "policy", "reason"], ports)
 

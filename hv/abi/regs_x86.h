@@ -15,9 +15,12 @@
 #define CR4_PAE (1 << 5)
 #define CR4_MCE (1 << 6)
 #define CR4_PGE (1 << 7)
+#define CR4_OSFXSR (1 << 9)
+#define CR4_OSXMMEXCPT (1 << 10)
 #define CR4_UMIP (1 << 11)
 #define CR4_LA57 (1 << 12)
 #define CR4_FSGSBASE (1 << 16)
+#define CR4_OSXSAVE (1 << 18)
 #define CR4_SMEP (1 << 20)
 #define CR4_SMAP (1 << 21)
 

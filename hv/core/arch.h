@@ -10,6 +10,7 @@
 #include "hv/core/types.h"
 
 struct cpu;
+struct partition;
 struct vp;
 
 /* --- start-up, in this order (main.c) --- */
@@ -122,6 +123,15 @@ uint64_t arch_vp_cr3(struct vp *vp);
 uint64_t arch_vp_cr4(struct vp *vp);
 uint64_t arch_vp_efer(struct vp *vp);
 void arch_vp_set_efer(struct vp *vp, uint64_t efer); /* guest-visible bits only */
+/* The registers that stay in the CPU between entries (floating point, debug addresses, ...): to memory, from memory. */
+void arch_vp_unload(struct vp *vp);
+void arch_vp_load(struct vp *vp);
+/* HV_REG_* but those of the core; the VP is off its CPU. false: no such register, or a value that cannot be. */
+struct hv_register_value;
+bool arch_vp_get_register(struct vp *vp, uint32_t name, struct hv_register_value *out) MUST_CHECK;
+bool arch_vp_set_register(struct vp *vp, uint32_t name,
+			  const struct hv_register_value *in) MUST_CHECK;
+void arch_partition_free(struct partition *p); /* its intercept lists */
 
 /* --- intercept lists, shared by the VPs of a partition; everything is intercepted at first --- */
 void arch_port_allow(struct vp *vp, uint16_t first, uint16_t last);

@@ -2,11 +2,12 @@
 #ifndef HV_CORE_CPU_H
 #define HV_CORE_CPU_H
 /* One physical CPU: its requests, its timers, the VP it runs. */
+#include "hv/core/lock.h"
 #include "hv/core/types.h"
 
 struct vp;
 
-enum cpu_timer { CPU_TIMER_VLAPIC, CPU_TIMER_TICK, CPU_TIMER_COUNT };
+enum cpu_timer { CPU_TIMER_TICK, CPU_TIMER_SLICE, CPU_TIMER_COUNT };
 
 /* Bits of struct cpu.requests; set by any CPU, answered by the owner in its loop. */
 #define CPU_REQ_STOP (1u << 0)
@@ -17,20 +18,30 @@ struct cpu {
 	uint64_t canary; /* gs:40, stack protector */
 	uint32_t index;
 	uint32_t apic_id;
-	uint32_t online;                 /* atomic */
-	uint32_t in_guest;               /* atomic: between entry and exit */
-	uint32_t requests;               /* atomic */
-	uint32_t nmi_pending;            /* set by the NMI handler */
-	uint32_t idle;                   /* atomic: waiting for an interrupt */
-	struct vp *current;              /* [owner] the VP being run */
-	struct vp *root_vp;              /* the root VP that is pinned here */
+	uint32_t online;      /* atomic */
+	uint32_t in_guest;    /* atomic: between entry and exit */
+	uint32_t requests;    /* atomic */
+	uint32_t nmi_pending; /* set by the NMI handler */
+	uint32_t idle;        /* atomic: waiting for an interrupt */
+	uint32_t resched;     /* atomic: a VP of this CPU may have become runnable */
+	struct vp *current;   /* [owner] the VP being run, NULL: none */
+	struct vp *loaded;    /* [owner] whose registers outside the VMCB the CPU holds */
+	struct vp *root_vp;   /* the root VP that is pinned here */
+	struct vp *vps;       /* [owner] every VP of this CPU */
+	struct lock arrivals_lock;
+	struct vp *arrivals; /* [arrivals_lock] VPs that the owner has not taken yet */
+	uint32_t children;   /* atomic: child VPs that are or will be here */
+	uint64_t slice_end; /* [owner] TSC; the current VP goes on till then, UINT64_MAX: nobody waits */
+	uint64_t boost_end,
+		boost_next; /* [owner] an interrupt of the root came; when the next one may count */
+	uint64_t charged;   /* [owner] TSC up to which run time was charged */
+	uint64_t vclock;    /* [owner] virtual time: of the VP that was chosen last */
 	uint64_t timer[CPU_TIMER_COUNT]; /* [owner] TSC deadlines, UINT64_MAX for none */
-	uint64_t timer_first;            /* [owner] the earliest of them */
+	uint64_t timer_first;            /* [owner] the earliest of them and of the VPs' */
 	uint64_t timer_armed;            /* [owner] what the hardware was told; 0: it has fired */
 	uint64_t ticks;                  /* the hypervisor's own heartbeat */
-	uint64_t exits;
-	uint8_t *scratch;  /* [owner] two pages: hypercall input and output */
-	uint64_t tlb_seen; /* atomic: the flush generation this CPU has honoured */
+	uint8_t *scratch;                /* [owner] two pages: hypercall input and output */
+	uint64_t tlb_seen;               /* atomic: the flush generation this CPU has honoured */
 };
 
 _Static_assert(offsetof(struct cpu, canary) == 40, "-mstack-protector-guard-offset=40");
@@ -44,6 +55,12 @@ NORETURN void cpu_run(void);
 bool cpu_device_interrupt(uint8_t vector, bool level);
 void cpu_timer_set(enum cpu_timer which, uint64_t tsc);
 void cpu_timers_expire(void);
+/* [owner] A VP's first deadline has changed. */
+void cpu_timers_changed(struct vp *vp);
+/* A new VP starts to be scheduled on its CPU. */
+void cpu_add_vp(struct vp *vp);
+/* The CPU with the fewest child VPs. */
+uint32_t cpu_choose(void);
 void cpu_request(uint32_t cpu, uint32_t bits);
 /* Every CPU that runs a VP has dropped old nested translations when this returns. */
 void cpu_tlb_shootdown(void);

@@ -6,6 +6,7 @@
 #include "hv/core/arch.h"
 #include "hv/core/cpuid.h"
 #include "hv/core/hypercall.h"
+#include "hv/core/intercept.h"
 #include "hv/core/log.h"
 #include "hv/core/mmio.h"
 #include "hv/core/msr.h"
@@ -64,8 +65,9 @@ static void on_hypercall(struct vp *vp, const struct exit_info *e)
 		vp_inject_ud(vp);
 		return;
 	}
-	hypercall_dispatch(vp);
-	advance(vp, e);
+	if (hypercall_dispatch(vp)) {
+		advance(vp, e);
+	}
 }
 
 static void on_hlt(struct vp *vp, const struct exit_info *e)
@@ -96,20 +98,23 @@ static void on_exception(struct vp *vp, const struct exit_info *e)
 /* As on hardware, a triple fault of any root VP resets the machine: Linux uses it as its last way to reboot. */
 static void on_shutdown(struct vp *vp)
 {
-	log_error("partition %lu vp %u: triple fault at rip %lx", vp->partition->id, vp->index,
-		  vp->rip);
 	if (vp->partition->root) {
 		static const char text[] =
 			"\r\nredoubt: warning: the root took a triple fault; the machine restarts\r\n";
 
+		log_error("the root's vp %u: triple fault at rip %lx", vp->index, vp->rip);
 		arch_console_write(text, sizeof(text) - 1);
 		arch_reset_machine();
 	}
-	vp->state = VP_DEAD;
+	intercept_dead(vp, "triple fault");
 }
 
 static void on_invalid(struct vp *vp, const struct exit_info *e)
 {
+	if (!vp->partition->root) {
+		intercept_dead(vp, "a state that the CPU refuses");
+		return;
+	}
 	log_error("partition %lu vp %u: the CPU refuses its state, code %lx, rip %lx; stopped",
 		  vp->partition->id, vp->index, e->code, vp->rip);
 	vp->state = VP_DEAD;
@@ -134,7 +139,11 @@ void exit_dispatch(struct vp *vp, const struct exit_info *e)
 		on_msr_write(vp, e);
 		break;
 	case EXIT_PORT:
-		port_guest_access(vp, e);
+		if (vp->partition->root) {
+			port_guest_access(vp, e);
+		} else {
+			intercept_port(vp, e);
+		}
 		break;
 	case EXIT_HYPERCALL:
 		on_hypercall(vp, e);
@@ -143,7 +152,11 @@ void exit_dispatch(struct vp *vp, const struct exit_info *e)
 		on_hlt(vp, e);
 		break;
 	case EXIT_MEMORY:
-		mmio_guest_fault(vp, e);
+		if (vp->partition->root) {
+			mmio_guest_fault(vp, e);
+		} else {
+			intercept_memory(vp, e);
+		}
 		break;
 	case EXIT_INVD: /* would throw away the hypervisor's dirty cache lines: WBINVD instead */
 		partition_count(&vp->partition->denied_insn);

@@ -3,6 +3,7 @@
 
 #include "hv/abi/regs_x86.h"
 #include "hv/core/owner.h"
+#include "hv/core/pfn.h"
 #include "hv/core/vp.h"
 #include "hv/wire/view.h"
 
@@ -23,7 +24,7 @@ static bool frame_of(struct partition *p, gpa_t at, unsigned access, hpa_t *out)
 		return false;
 	}
 	*out = hpa(align_down(h.v, PAGE_SIZE));
-	return owner_is_root_ram(out->v, PAGE_SIZE);
+	return p->root ? owner_is_root_ram(out->v, PAGE_SIZE) : pfn_is_of(*out, p->slot);
 }
 
 bool gpa_check(struct partition *p, gpa_t at, size_t len, unsigned access)
@@ -82,6 +83,21 @@ bool gpa_copy_in(struct partition *p, gpa_t at, void *to, size_t len)
 bool gpa_copy_out(struct partition *p, gpa_t at, const void *from, size_t len)
 {
 	return copy(p, at, NULL, from, len);
+}
+
+bool gpa_or32(struct partition *p, gpa_t at, uint32_t bits, uint32_t *old)
+{
+	uint8_t *w;
+	hpa_t h;
+
+	if ((at.v & 3) != 0 || !frame_of(p, at, NPT_RW, &h)) {
+		return false;
+	}
+	w = arch_window_open(SLOT_DATA, h);
+	*old = __atomic_fetch_or((uint32_t *)(w + (at.v & (PAGE_SIZE - 1))), bits,
+				 __ATOMIC_SEQ_CST);
+	arch_window_close(SLOT_DATA);
+	return true;
 }
 
 /* One page-table entry of the guest; 4 or 8 bytes, never crossing a page. */

@@ -14,6 +14,8 @@ bool gpa_copy_in(struct partition *p, gpa_t at, void *to, size_t len) MUST_CHECK
 bool gpa_copy_out(struct partition *p, gpa_t at, const void *from, size_t len) MUST_CHECK;
 /* True where [at, at + len) could be copied with that access. */
 bool gpa_check(struct partition *p, gpa_t at, size_t len, unsigned access);
+/* Sets bits of an aligned word that the guest changes at the same time; *old: what it was. false: not memory. */
+bool gpa_or32(struct partition *p, gpa_t at, uint32_t bits, uint32_t *old) MUST_CHECK;
 /* Guest-linear to guest-physical through the VP's own page tables (APM volume 2 chapter 5). false: not mapped. */
 bool gva_translate(struct vp *vp, gva_t at, gpa_t *out) MUST_CHECK;
 /* Up to max bytes of code at a linear address; returns how many could be read. */

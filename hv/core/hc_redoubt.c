@@ -7,15 +7,15 @@
 #include "hv/core/hypercall.h"
 #include "hv/core/log.h"
 #include "hv/core/owner.h"
+#include "hv/core/pfn.h"
 #include "hv/core/root.h"
 #include "hv/core/time.h"
 #include "hv/core/version.h"
 #include "hv/core/vp.h"
 
-enum hv_status hc_get_partition_id(struct vp *vp, const void *in, void *out)
+enum hv_status hc_get_partition_id(struct vp *vp, struct hcall *h)
 {
-	(void)in;
-	__builtin_memcpy(out, &vp->partition->id, sizeof(vp->partition->id));
+	__builtin_memcpy(h->out, &vp->partition->id, sizeof(vp->partition->id));
 	return HV_SUCCESS;
 }
 
@@ -42,14 +42,14 @@ static void ranges(struct rd_info *o)
 	}
 }
 
-enum hv_status hc_redoubt_get_info(struct vp *vp, const void *in, void *out)
+enum hv_status hc_redoubt_get_info(struct vp *vp, struct hcall *call)
 {
 	const struct boot_handoff *h = &boot_handoff;
 	const struct partition *p = vp->partition;
 	struct rd_info_in q;
-	struct rd_info *o = out;
+	struct rd_info *o = (struct rd_info *)call->out;
 
-	__builtin_memcpy(&q, in, sizeof(q));
+	__builtin_memcpy(&q, call->in, sizeof(q));
 	if (q.abi_version != RD_ABI_VERSION || q.reserved != 0) {
 		return HV_INVALID_PARAMETER;
 	}
@@ -66,7 +66,7 @@ enum hv_status hc_redoubt_get_info(struct vp *vp, const void *in, void *out)
 	o->heap_bytes = heap_total();
 	o->heap_free_bytes = heap_available();
 	o->pool_bytes = owner_bytes(RD_OWNER_POOL);
-	o->pool_free_bytes = o->pool_bytes; /* child partitions do not exist yet */
+	o->pool_free_bytes = pfn_free_bytes();
 	o->tsc_hz = time_tsc_hz();
 	o->apic_timer_hz = arch_apic_timer_hz();
 	o->uptime_ns = time_ns();
@@ -86,12 +86,12 @@ enum hv_status hc_redoubt_get_info(struct vp *vp, const void *in, void *out)
 	return HV_SUCCESS;
 }
 
-enum hv_status hc_redoubt_read_log(struct vp *vp, const void *in, void *out)
+enum hv_status hc_redoubt_read_log(struct vp *vp, struct hcall *h)
 {
 	struct rd_log_in q;
 
 	(void)vp;
-	__builtin_memcpy(&q, in, sizeof(q));
-	log_read(q.sequence, out);
+	__builtin_memcpy(&q, h->in, sizeof(q));
+	log_read(q.sequence, (struct rd_log *)h->out);
 	return HV_SUCCESS;
 }

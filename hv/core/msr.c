@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* MSRs of the root: deny by default, msr_list.def says what else and why. */
+/* MSRs: deny by default; msr_list.def (the root) and child_msr_list.def say what else and why. */
 #include "hv/core/msr.h"
 
 #include "hv/abi/regs_x86.h"
@@ -18,6 +18,18 @@ static const struct row rows[] = {
 #define MSR(first, last, policy, reason) { first, last, POLICY_##policy },
 #include "hv/core/msr_list.def"
 #undef MSR
+};
+
+enum child_policy { CHILD_PASS, CHILD_EMULATE, CHILD_CONST };
+
+static const struct {
+	uint32_t first, last;
+	enum child_policy policy;
+	uint64_t value;
+} child_rows[] = {
+#define CHILD_MSR(first, last, policy, value, reason) { first, last, CHILD_##policy, value },
+#include "hv/core/child_msr_list.def"
+#undef CHILD_MSR
 };
 
 _Static_assert(ARRAY_SIZE(rows) <= 64, "a bit each in drop_logged");
@@ -70,6 +82,31 @@ void msr_setup(struct vp *vp)
 	arch_msr_allow(vp, MSR_TSC, true, false);
 }
 
+void msr_setup_child(struct vp *vp)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(child_rows); i++) {
+		if (child_rows[i].policy != CHILD_PASS) {
+			continue;
+		}
+		for (uint32_t m = child_rows[i].first; m <= child_rows[i].last; m++) {
+			arch_msr_allow(vp, m, true, true);
+		}
+	}
+	arch_msr_allow(vp, MSR_TSC, true, false);
+}
+
+/* A register of a child that only has a value. */
+static bool child_const(uint32_t msr, uint64_t *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(child_rows); i++) {
+		if (msr >= child_rows[i].first && msr <= child_rows[i].last) {
+			*value = child_rows[i].value;
+			return child_rows[i].policy == CHILD_CONST;
+		}
+	}
+	return false;
+}
+
 static bool deny(struct vp *vp, uint32_t msr, bool write, uint64_t value)
 {
 	partition_count(&vp->partition->denied_msr);
@@ -89,15 +126,19 @@ bool msr_guest_read(struct vp *vp, uint32_t msr, uint64_t *value)
 	if (msr >= 0x40000000 && msr <= 0x400001ff) {
 		return synthetic_read(vp, msr, value) || deny(vp, msr, false, 0);
 	}
+	if (msr == MSR_EFER) {
+		*value = arch_vp_efer(vp);
+		return true;
+	}
+	if (!vp->partition->root && msr != MSR_APIC_BASE) {
+		return child_const(msr, value) || deny(vp, msr, false, 0);
+	}
 	switch (msr) {
 	case MSR_APIC_BASE:
 		*value = vp->apic.base;
 		return true;
 	case MSR_TSC_DEADLINE:
 		*value = vp->apic.tsc_deadline;
-		return true;
-	case MSR_EFER:
-		*value = arch_vp_efer(vp);
 		return true;
 	case MSR_DEBUGCTL:
 		*value = 0;
@@ -169,16 +210,27 @@ bool msr_guest_write(struct vp *vp, uint32_t msr, uint64_t value)
 	if (msr >= 0x40000000 && msr <= 0x400001ff) {
 		return synthetic_write(vp, msr, value) || deny(vp, msr, true, value);
 	}
+	if (msr == MSR_APIC_BASE) {
+		return vlapic_base_write(vp, value) || deny(vp, msr, true, value);
+	}
+	if (msr == MSR_EFER) {
+		return efer_write(vp, value);
+	}
+	if (!vp->partition->root) {
+		uint64_t constant;
+
+		if (msr != MSR_TSC && !child_const(msr, &constant)) {
+			return deny(vp, msr, true, value);
+		}
+		partition_count(&vp->partition->denied_msr);
+		return true;
+	}
 	switch (msr) {
 	case MSR_TSC:
 		return drop(vp, msr, value);
-	case MSR_APIC_BASE:
-		return vlapic_base_write(vp, value) || deny(vp, msr, true, value);
 	case MSR_TSC_DEADLINE:
 		vlapic_deadline_write(vp, value);
 		return true;
-	case MSR_EFER:
-		return efer_write(vp, value);
 	case MSR_DEBUGCTL:
 		return value == 0 || deny(vp, msr, true, value);
 	case MSR_SPEC_CTRL:

@@ -6,6 +6,8 @@
 struct vp;
 /* Opens in the intercept map what msr_list.def passes through. */
 void msr_setup(struct vp *vp);
+/* Likewise child_msr_list.def. */
+void msr_setup_child(struct vp *vp);
 /* An intercepted access at CPL 0. false: #GP. Trust: msr and value are the guest's. */
 bool msr_guest_read(struct vp *vp, uint32_t msr, uint64_t *value) MUST_CHECK;
 bool msr_guest_write(struct vp *vp, uint32_t msr, uint64_t value) MUST_CHECK;

@@ -46,6 +46,32 @@ bool npt_create(struct npt *n)
 	return true;
 }
 
+void npt_free(struct npt *n)
+{
+	uint64_t *at[5] = { NULL, NULL, NULL, NULL, NULL };
+	unsigned index[5] = { 0, 0, 0, 0, 0 };
+	unsigned level = 4;
+
+	at[4] = arch_heap_va(n->root);
+	while (level <= 4) {
+		uint64_t e;
+
+		if (index[level] == ENTRIES) {
+			heap_free(at[level], 1);
+			level++;
+			continue;
+		}
+		e = entry_load(&at[level][index[level]++]);
+		if (level > 1 && arch_npte_present(e) && !arch_npte_is_leaf(e, level)) {
+			at[level - 1] = table_of(e, level);
+			index[level - 1] = 0;
+			level--;
+		}
+	}
+	n->tables = 0;
+	n->root = hpa(0);
+}
+
 /* Replaces a large leaf by a table of the next smaller leaves with the same translation. */
 static bool split(struct npt *n, uint64_t *e, unsigned level)
 {

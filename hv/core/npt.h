@@ -13,6 +13,8 @@ struct npt {
 };
 
 bool npt_create(struct npt *n) MUST_CHECK;
+/* Frees the tables; nothing may walk them any more. */
+void npt_free(struct npt *n);
 /* Maps [gpa, gpa + size) to hpa with the largest leaves that fit. 4 KiB granularity. false: no memory; what was mapped stays. */
 bool npt_map(struct npt *n, gpa_t gpa, hpa_t hpa, uint64_t size, unsigned access) MUST_CHECK;
 /* Removes translations; splits large leaves where needed. The caller owes a TLB flush. */

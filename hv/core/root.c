@@ -9,8 +9,11 @@
 #include "hv/core/mmio.h"
 #include "hv/core/msr.h"
 #include "hv/core/owner.h"
+#include "hv/core/pfn.h"
 #include "hv/core/port.h"
 #include "hv/core/vp.h"
+
+#define ROOT_WEIGHT 400 /* four children's share, where all want to run */
 
 struct partition *partition_root RO_AFTER_INIT;
 static uint64_t protections RO_AFTER_INIT;
@@ -30,11 +33,6 @@ uint64_t root_protections(void)
 uint64_t root_protections_available(void)
 {
 	return available;
-}
-
-void partition_count(uint64_t *counter)
-{
-	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
 static void owners(const struct boot_handoff *h)
@@ -71,7 +69,10 @@ void root_create(const struct boot_handoff *h)
 	CHECK(p != NULL);
 	p->id = PARTITION_ID_ROOT;
 	p->root = true;
+	p->state = RD_PARTITION_ACTIVE;
+	p->weight = ROOT_WEIGHT;
 	owners(h);
+	pfn_init();
 	port_init(&h->acpi);
 	CHECK(arch_iommu_claim());
 	mmio_init(&h->acpi);
@@ -83,6 +84,7 @@ void root_create(const struct boot_handoff *h)
 
 		CHECK(vp != NULL);
 		cpu_table[i].root_vp = vp;
+		cpu_add_vp(vp);
 	}
 	msr_setup(p->vp[0]);
 	port_setup(p->vp[0]);

@@ -3,6 +3,7 @@
 #include "hv/abi/regs_x86.h"
 #include "hv/core/arch.h"
 #include "hv/core/gpa.h"
+#include "hv/core/log.h"
 #include "hv/core/msr.h"
 #include "hv/core/time.h"
 #include "hv/core/vp.h"
@@ -15,8 +16,18 @@
 #define HV_TSC_FREQUENCY 0x40000022
 #define HV_APIC_FREQUENCY 0x40000023
 #define HV_EOI 0x40000070
+#define HV_ICR 0x40000071
+#define HV_TPR 0x40000072
 #define HV_VP_ASSIST_PAGE 0x40000073
+#define HV_SYNIC_FIRST 0x40000080
+#define HV_SYNIC_LAST 0x400000b7
+#define HV_GUEST_IDLE 0x400000f0
+#define HV_CRASH_P0 0x40000100
+#define HV_CRASH_CTL 0x40000105
 #define HV_TSC_INVARIANT_CONTROL 0x40000118
+
+#define CRASH_NOTIFY (1ull << 63)
+#define CRASH_MESSAGE (1ull << 62)
 
 #define PAGE_ENABLE 1ull
 #define PAGE_LOCKED 2ull
@@ -64,7 +75,8 @@ static bool hypercall_write(struct vp *vp, uint64_t value)
 
 static bool reference_tsc_write(struct vp *vp, uint64_t value)
 {
-	struct reference_tsc_page page = { 1, 0, time_scale(), time_offset() };
+	struct reference_tsc_page page = { 1, 0, time_scale(),
+					   time_offset() - (int64_t)vp->partition->time_base };
 
 	if ((value & PAGE_ENABLE) != 0 &&
 	    !gpa_copy_out(vp->partition, gpa(value & ~(PAGE_SIZE - 1)), &page, sizeof(page))) {
@@ -78,7 +90,22 @@ bool synthetic_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	struct partition *p = vp->partition;
 
+	if (msr >= HV_SYNIC_FIRST && msr <= HV_SYNIC_LAST) {
+		return synic_msr_read(vp, msr, value);
+	}
+	if (msr >= HV_CRASH_P0 && msr < HV_CRASH_CTL) {
+		*value = p->crash[msr - HV_CRASH_P0];
+		return true;
+	}
 	switch (msr) {
+	case HV_GUEST_IDLE: /* until an interrupt is pending, even a masked one (TLFS 10.1.4) */
+		*value = 0;
+		vp->idle_masked = true;
+		vp->state = VP_HALTED;
+		return true;
+	case HV_CRASH_CTL:
+		*value = CRASH_NOTIFY | CRASH_MESSAGE;
+		return true;
 	case HV_GUEST_OS_ID:
 		*value = p->guest_os_id;
 		return true;
@@ -89,7 +116,7 @@ bool synthetic_read(struct vp *vp, uint32_t msr, uint64_t *value)
 		*value = vp->index;
 		return true;
 	case HV_TIME_REF_COUNT:
-		*value = time_reference();
+		*value = time_reference() - p->time_base;
 		return true;
 	case HV_REFERENCE_TSC:
 		*value = p->reference_tsc_msr;
@@ -97,6 +124,12 @@ bool synthetic_read(struct vp *vp, uint32_t msr, uint64_t *value)
 	case HV_TSC_FREQUENCY:
 	case HV_APIC_FREQUENCY: /* the virtual APIC timer counts TSC ticks */
 		*value = time_tsc_hz();
+		return true;
+	case HV_ICR:
+		*value = vp->apic.icr;
+		return true;
+	case HV_TPR:
+		*value = arch_vp_tpr(vp);
 		return true;
 	case HV_VP_ASSIST_PAGE:
 		*value = vp->vp_assist;
@@ -109,11 +142,31 @@ bool synthetic_read(struct vp *vp, uint32_t msr, uint64_t *value)
 	}
 }
 
+/* The guest says that it is dying (TLFS 13.1); the parent reads the log. */
+static bool crash_write(struct vp *vp, uint64_t value)
+{
+	const uint64_t *c = vp->partition->crash;
+
+	if ((value & CRASH_NOTIFY) != 0) {
+		log_guest(vp, "guest crash: %lx %lx %lx %lx %lx", c[0], c[1], c[2], c[3], c[4]);
+	}
+	return true;
+}
+
 bool synthetic_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
 	struct partition *p = vp->partition;
 
+	if (msr >= HV_SYNIC_FIRST && msr <= HV_SYNIC_LAST) {
+		return synic_msr_write(vp, msr, value);
+	}
+	if (msr >= HV_CRASH_P0 && msr < HV_CRASH_CTL) {
+		p->crash[msr - HV_CRASH_P0] = value;
+		return true;
+	}
 	switch (msr) {
+	case HV_CRASH_CTL:
+		return crash_write(vp, value);
 	case HV_GUEST_OS_ID:
 		p->guest_os_id = value;
 		if (value == 0) {
@@ -126,6 +179,15 @@ bool synthetic_write(struct vp *vp, uint32_t msr, uint64_t value)
 		return reference_tsc_write(vp, value);
 	case HV_EOI:
 		vlapic_eoi(vp);
+		return true;
+	case HV_ICR: /* destination in bits 63:56 (TLFS 10.2.3) */
+		return vlapic_msr_write(vp, MSR_X2APIC + (APIC_ICR >> 4),
+					value >> 56 << 32 | (uint32_t)value);
+	case HV_TPR:
+		if (value > 0xff) {
+			return false;
+		}
+		arch_vp_set_tpr(vp, (uint8_t)value);
 		return true;
 	case HV_VP_ASSIST_PAGE: /* the page is the guest's own; "no EOI required" stays 0 */
 		vp->vp_assist = value;

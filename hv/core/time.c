@@ -74,7 +74,8 @@ uint64_t time_reference(void)
 /* The first TSC value at which the reference time is t or later. */
 uint64_t time_tsc_from_reference(uint64_t t)
 {
-	uint64_t abs = t - (uint64_t)time_offset();
+	uint64_t before = (uint64_t)-time_offset(); /* the offset is never positive */
+	uint64_t abs = t > UINT64_MAX - before ? UINT64_MAX : t + before;
 	uint64_t tsc = div128(abs, 0, ref_scale);
 
 	return tsc != UINT64_MAX && scale_ref(tsc) < abs ? tsc + 1 : tsc;

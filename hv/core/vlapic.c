@@ -72,7 +72,7 @@ void vlapic_reset(struct vp *vp)
 	release_physical(a);
 	registers_reset(a);
 	arch_vp_set_tpr(vp, 0);
-	cpu_timer_set(CPU_TIMER_VLAPIC, UINT64_MAX);
+	vp_timer_set(vp, VP_TIMER_VLAPIC, UINT64_MAX);
 }
 
 /* --- vectors --- */
@@ -217,6 +217,9 @@ void vlapic_eoi(struct vp *vp)
 	if (a->isr[w] == 0) {
 		a->isr_words &= ~(1u << w);
 	}
+	if (synic_has_waiting(&vp->synic)) {
+		synic_flush(vp);
+	}
 	if ((a->phys_level[w] & bit) != 0) {
 		a->phys_done[w] |= bit;
 		physical_eoi(a);
@@ -345,7 +348,7 @@ static void timer_program(struct vp *vp)
 	} else if (a->tmict != 0 && a->timer_start != 0) {
 		at = a->timer_start + timer_period(a);
 	}
-	cpu_timer_set(CPU_TIMER_VLAPIC, at);
+	vp_timer_set(vp, VP_TIMER_VLAPIC, at);
 }
 
 void vlapic_deadline_write(struct vp *vp, uint64_t tsc)
@@ -706,7 +709,7 @@ bool vlapic_base_write(struct vp *vp, uint64_t value)
 	if (mode == 0 && old != 0) {
 		release_physical(a);
 		registers_reset(a);
-		cpu_timer_set(CPU_TIMER_VLAPIC, UINT64_MAX);
+		vp_timer_set(vp, VP_TIMER_VLAPIC, UINT64_MAX);
 	}
 	a->base = APIC_BASE_ADDR | (a->base & APIC_BASE_BSP) | mode;
 	return true;

@@ -27,6 +27,11 @@ struct vp *vp_create(struct partition *p, uint32_t index, uint32_t cpu, uint32_t
 	vp->cpu = cpu;
 	vp->state = VP_WAIT_SIPI;
 	vp->irq_offered = -1;
+	vp->inverse = 1024 * 100 / p->weight;
+	for (unsigned i = 0; i < VP_TIMER_COUNT; i++) {
+		vp->deadline[i] = UINT64_MAX;
+	}
+	vp->deadline_first = UINT64_MAX;
 	vp->apic.id = apic_id;
 	vp->apic.base = APIC_BASE_ADDR | APIC_BASE_EN | APIC_BASE_EXTD |
 			(index == 0 ? APIC_BASE_BSP : 0);
@@ -35,9 +40,47 @@ struct vp *vp_create(struct partition *p, uint32_t index, uint32_t cpu, uint32_t
 		return NULL;
 	}
 	vlapic_reset(vp);
+	synic_reset(vp);
 	p->vp[index] = vp;
 	p->vp_count++;
 	return vp;
+}
+
+void vp_free(struct vp *vp)
+{
+	synic_free(vp);
+	arch_vp_free(vp);
+	heap_free(vp, 1);
+}
+
+void vp_timer_set(struct vp *vp, enum vp_timer which, uint64_t tsc)
+{
+	uint64_t first = UINT64_MAX;
+
+	vp->deadline[which] = tsc;
+	for (unsigned i = 0; i < VP_TIMER_COUNT; i++) {
+		if (vp->deadline[i] < first) {
+			first = vp->deadline[i];
+		}
+	}
+	vp->deadline_first = first;
+	cpu_timers_changed(vp);
+}
+
+void vp_timers_expire(struct vp *vp, uint64_t now)
+{
+	if (vp->deadline[VP_TIMER_VLAPIC] <= now) {
+		vp_timer_set(vp, VP_TIMER_VLAPIC, UINT64_MAX);
+		vlapic_timer_check(vp);
+	}
+	for (unsigned i = 0; i < HV_STIMER_COUNT; i++) {
+		enum vp_timer which = (enum vp_timer)(VP_TIMER_SYNIC + i);
+
+		if (vp->deadline[which] <= now) {
+			vp_timer_set(vp, which, UINT64_MAX);
+			synic_timer_check(vp, i);
+		}
+	}
 }
 
 void vp_wake(struct vp *vp)
@@ -45,8 +88,12 @@ void vp_wake(struct vp *vp)
 	struct cpu *c = &cpu_table[vp->cpu];
 
 	if (c == arch_this_cpu()) {
-		return; /* its loop looks before it enters the guest or idles */
+		if (vp != c->current) { /* else its loop looks before it enters the guest */
+			c->resched = 1;
+		}
+		return;
 	}
+	__atomic_store_n(&c->resched, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->in_guest, __ATOMIC_SEQ_CST) != 0 ||
 	    __atomic_load_n(&c->idle, __ATOMIC_SEQ_CST) != 0) {
 		arch_kick(vp->cpu);
@@ -73,6 +120,11 @@ static void take_events(struct vp *vp)
 {
 	uint32_t events = __atomic_exchange_n(&vp->events, 0, __ATOMIC_SEQ_CST);
 
+	if ((events & VP_EVENT_STOP) != 0) { /* cpu.c takes it off its list, which is its answer */
+		__atomic_fetch_or(&vp->events, VP_EVENT_STOP, __ATOMIC_SEQ_CST);
+		vp->state = VP_DEAD;
+		return;
+	}
 	if ((events & VP_EVENT_INIT) != 0 && vp->partition->root && vp->index == 0) {
 		init_boot_vp();
 	}
@@ -80,6 +132,7 @@ static void take_events(struct vp *vp)
 		vp->nmi_pending = false;
 		vp->nmi_blocked = false;
 		vp->nmi_iret = false;
+		vp->idle_masked = false;
 		arch_vp_offer_irq(vp, -1);
 		vp->irq_offered = -1;
 		arch_vp_reset_init(vp);
@@ -105,12 +158,14 @@ bool vp_prepare(struct vp *vp)
 		take_events(vp);
 	}
 	if (vp->state == VP_HALTED) {
-		bool irq = arch_vp_interruptible(vp) && vlapic_would_interrupt(vp);
+		bool irq = (arch_vp_interruptible(vp) || vp->idle_masked) &&
+			   vlapic_would_interrupt(vp);
 
 		if (!irq && !(vp->nmi_pending && !vp->nmi_blocked)) {
 			return false;
 		}
 		vp->state = VP_RUNNABLE;
+		vp->idle_masked = false;
 	}
 	if (vp->state != VP_RUNNABLE) {
 		return false;

@@ -16,9 +16,9 @@ void hcall_control_parse(uint64_t value, struct hcall_control *out)
 	out->reserved_set = (value & RESERVED) != 0;
 }
 
-bool hcall_control_valid(const struct hcall_control *c, bool rep)
+bool hcall_control_valid(const struct hcall_control *c, bool rep, bool variable)
 {
-	if (c->reserved_set || c->nested || c->variable_header != 0) {
+	if (c->reserved_set || c->nested || (!variable && c->variable_header != 0)) {
 		return false;
 	}
 	if (!rep) {

@@ -14,7 +14,7 @@ struct hcall_control {
 };
 
 void hcall_control_parse(uint64_t value, struct hcall_control *out);
-/* The shape fits a simple or a rep call without a variable header. */
-bool hcall_control_valid(const struct hcall_control *c, bool rep);
+/* The shape fits a simple or a rep call, with or without a variable header. A variable header may make a rep list empty. */
+bool hcall_control_valid(const struct hcall_control *c, bool rep, bool variable);
 
 #endif

@@ -4,8 +4,10 @@
 #
 #   redoubt_parser(NAME acpi SOURCES hv/wire/acpi.c HARNESS fuzz/fuzz_acpi.c CORPUS fuzz/corpus/acpi)
 #
+# WITH names further sources that only the harness needs: the session that uses the parser.
 # HARNESS defines LLVMFuzzerTestOneInput. CORPUS is a folder with at least one input; ctest replays every file of it.
-# NOT_IN_HYPERVISOR keeps the product object out of the hypervisor image (for the parsers of the device processes).
+# NOT_IN_HYPERVISOR keeps the product object out of the hypervisor image (for the parsers of the device processes); the
+# library wire_program has them all, for the programs of the root.
 # redoubt_parsers_complete() ends the list: it fails for a file in hv/wire that no parser declares.
 
 function(_redoubt_refuse text)
@@ -15,7 +17,8 @@ endfunction()
 # redoubt_fuzz(NAME x HARNESS file CORPUS folder [HOST library ...] [FUZZ library ...])
 # The libFuzzer program and the corpus replay of one harness.
 function(redoubt_fuzz)
-	cmake_parse_arguments(PARSE_ARGV 0 F "" "NAME;HARNESS;CORPUS" "HOST;FUZZ")
+	cmake_parse_arguments(PARSE_ARGV 0 F "" "NAME;HARNESS;CORPUS" "HOST;FUZZ;WITH")
+	list(TRANSFORM F_WITH PREPEND ${CMAKE_SOURCE_DIR}/)
 	if(NOT EXISTS "${CMAKE_SOURCE_DIR}/${F_HARNESS}")
 		_redoubt_refuse("${F_NAME}: its fuzz harness ${F_HARNESS} does not exist")
 		return()
@@ -26,14 +29,14 @@ function(redoubt_fuzz)
 		return()
 	endif()
 	if(REDOUBT_FUZZ)
-		add_executable(fuzz_${F_NAME} ${F_HARNESS})
+		add_executable(fuzz_${F_NAME} ${F_HARNESS} ${F_WITH})
 		target_include_directories(fuzz_${F_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(fuzz_${F_NAME} PRIVATE ${REDOUBT_SANITIZE} -Wno-missing-prototypes -fsanitize=fuzzer)
 		target_link_options(fuzz_${F_NAME} PRIVATE ${REDOUBT_SANITIZE_LINK} -fsanitize=fuzzer)
 		target_link_libraries(fuzz_${F_NAME} PRIVATE ${F_FUZZ})
 	endif()
 	if(REDOUBT_HOST)
-		add_executable(replay_${F_NAME} ${F_HARNESS} fuzz/replay_main.c)
+		add_executable(replay_${F_NAME} ${F_HARNESS} ${F_WITH} fuzz/replay_main.c)
 		target_include_directories(replay_${F_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(replay_${F_NAME} PRIVATE ${REDOUBT_SANITIZE} -Wno-missing-prototypes)
 		target_link_options(replay_${F_NAME} PRIVATE ${REDOUBT_SANITIZE_LINK})
@@ -52,7 +55,7 @@ function(_redoubt_wire name kind)
 endfunction()
 
 function(redoubt_parser)
-	cmake_parse_arguments(PARSE_ARGV 0 P "NOT_IN_HYPERVISOR" "NAME;HARNESS;CORPUS" "SOURCES")
+	cmake_parse_arguments(PARSE_ARGV 0 P "NOT_IN_HYPERVISOR" "NAME;HARNESS;CORPUS" "SOURCES;WITH")
 	foreach(word NAME HARNESS CORPUS SOURCES)
 		if(NOT P_${word})
 			message(FATAL_ERROR "redoubt_parser(${P_NAME}): ${word} is missing")
@@ -73,9 +76,8 @@ function(redoubt_parser)
 	set_property(GLOBAL APPEND PROPERTY REDOUBT_PARSED ${P_SOURCES})
 
 	if(REDOUBT_HV)
-		if(P_NOT_IN_HYPERVISOR)
-			_redoubt_wire(${P_NAME} program ${REDOUBT_HV_COMMON})
-		else()
+		_redoubt_wire(${P_NAME} program ${REDOUBT_PROGRAM_WIRE})
+		if(NOT P_NOT_IN_HYPERVISOR)
 			_redoubt_wire(${P_NAME} hv ${REDOUBT_HV_COMMON})
 		endif()
 	endif()
@@ -85,7 +87,15 @@ function(redoubt_parser)
 	if(REDOUBT_FUZZ)
 		_redoubt_wire(${P_NAME} fuzz ${REDOUBT_SANITIZE} -fsanitize=fuzzer-no-link)
 	endif()
-	redoubt_fuzz(NAME ${P_NAME} HARNESS ${P_HARNESS} CORPUS ${P_CORPUS} HOST wire_host FUZZ wire_fuzz)
+	redoubt_fuzz(NAME ${P_NAME} HARNESS ${P_HARNESS} CORPUS ${P_CORPUS} HOST wire_host FUZZ wire_fuzz WITH ${P_WITH})
+endfunction()
+
+# redoubt_reader(NAME x SOURCES file... HARNESS file CORPUS folder LIBRARIES name...)
+# A reader of untrusted bytes that needs libraries: part of a program, and a fuzz target all the same.
+function(redoubt_reader)
+	cmake_parse_arguments(PARSE_ARGV 0 R "" "NAME;HARNESS;CORPUS" "SOURCES;LIBRARIES")
+	redoubt_fuzz(NAME ${R_NAME} HARNESS ${R_HARNESS} CORPUS ${R_CORPUS} WITH ${R_SOURCES}
+		HOST wire_host ${R_LIBRARIES} FUZZ wire_fuzz ${R_LIBRARIES})
 endfunction()
 
 # Ends the list of parsers. Makes wire_host and wire_fuzz, libraries of all of them.
@@ -96,7 +106,7 @@ function(redoubt_parsers_complete)
 	if(wire)
 		_redoubt_refuse("no redoubt_parser() declares ${wire}: a parser without a fuzz target is not built")
 	endif()
-	foreach(kind host fuzz)
+	foreach(kind host fuzz program)
 		get_property(objects GLOBAL PROPERTY REDOUBT_WIRE_${kind})
 		if(objects)
 			add_library(wire_${kind} STATIC ${objects})
@@ -126,7 +136,7 @@ function(_redoubt_core)
 		target_compile_options(core_${kind} PRIVATE ${REDOUBT_SANITIZE} ${flags_${kind}})
 		target_link_options(core_${kind} INTERFACE -Wl,--wrap=lock_acquire -Wl,--wrap=lock_release)
 	endforeach()
-	foreach(name hypercall vlapic npt exit)
+	foreach(name hypercall vlapic npt exit partition synmsr)
 		redoubt_fuzz(NAME ${name} HARNESS fuzz/fuzz_${name}.c CORPUS fuzz/corpus/${name}
 			HOST core_host wire_host FUZZ core_fuzz wire_fuzz)
 	endforeach()

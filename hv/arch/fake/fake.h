@@ -18,7 +18,11 @@
 #define FAKE_REGION_BASE (32ull << 20) /* the hypervisor's */
 #define FAKE_REGION_SIZE (8ull << 20)
 #define FAKE_POOL_BASE (40ull << 20)
-#define FAKE_POOL_SIZE (4ull << 20)
+#define FAKE_POOL_SIZE (16ull << 20) /* 8 units, full of junk until the hypervisor cleans them */
+#define FAKE_POOL_UNITS 8u
+#define FAKE_CALL_PAGE \
+	0x600000ull /* of the root, for fake_hypercall; a child's is FAKE_CHILD_CALL_PAGE */
+#define FAKE_CHILD_CALL_PAGE 0x10000ull
 #define FAKE_ACPI_BASE (62ull << 20) /* 64 KiB of ACPI tables, 64 KiB NVS, then firmware */
 #define FAKE_NVS_BASE (FAKE_ACPI_BASE + 0x10000)
 #define FAKE_FIRMWARE_BASE (FAKE_ACPI_BASE + 0x20000)
@@ -60,15 +64,43 @@ void fake_queue(const struct fake_step *s, size_t n);
 enum fake_end fake_run(uint32_t cpu);
 /* exit_dispatch on the VP's CPU. */
 enum fake_end fake_exit(struct vp *vp, const struct exit_info *e);
+/*
+ * Instead of the queue: asked at each entry what the guest does; false ends the run. NULL: the queue again. The step's exit is
+ * EXIT_INTERRUPT and everything else zero beforehand.
+ */
+void fake_play(bool (*play)(struct vp *vp, struct fake_step *step));
 /* A physical interrupt that arch_take_interrupts or arch_idle will find. */
 void fake_raise(uint8_t vector, bool level);
 
 /* --- guest memory --- */
-uint8_t *fake_ram(uint64_t hpa); /* any byte of physical memory */
-void fake_ram_clear(void);       /* zeroes what the root owns */
+uint8_t *fake_ram(uint64_t hpa);                        /* any byte of physical memory */
+void fake_ram_clear(void);                              /* zeroes what the root owns */
+uint8_t *fake_guest(struct partition *p, uint64_t gpa); /* NULL: not mapped */
+
+/* --- partitions --- */
+#define FAKE_AGAIN UINT64_MAX
+/*
+ * A hypercall with its input and output in the VP's call page and in the page after it. Returns RAX; FAKE_AGAIN: RIP stayed, the
+ * call goes on when it is made again. The output is copied out only after a success.
+ */
+uint64_t fake_hypercall(struct vp *vp, uint64_t control, const void *in, size_t in_size, void *out,
+			size_t out_size);
+/*
+ * Everything that must hold between two operations: each unit of the pool has one owner, that owner's table and the root's
+ * name it and nobody else's does, VPs are where their CPUs think, memory that belongs to nobody is zero (deep). Ends the process.
+ */
+void fake_check_partitions(bool deep);
+/*
+ * What a refused call must leave as it was: all of the hypervisor's heap (partitions, VPs, tables, queues, table of units) but the
+ * caller's own registers and the call's scratch pages.
+ */
+void fake_remember(void);
+bool fake_unchanged(const struct vp *caller);
 
 /* --- VPs --- */
 enum fake_event { FAKE_NONE, FAKE_EXCEPTION, FAKE_NMI };
+
+#define FAKE_NAMED 32
 
 struct arch_vp {
 	uint64_t cr0, cr3, cr4, efer, base[6];
@@ -86,6 +118,12 @@ struct arch_vp {
 	uint32_t flushes, injected, resets;
 	int sipi;          /* last vector, -1 none */
 	unsigned advanced; /* bytes, since the start */
+	bool loaded;       /* between arch_vp_load and arch_vp_unload */
+	struct {           /* registers that only the architecture knows, as the parent set them */
+		uint32_t name;
+		uint64_t low, high;
+	} named[FAKE_NAMED];
+	uint32_t named_count;
 };
 
 struct arch_partition {

@@ -112,6 +112,7 @@ void fake_boot(const struct fake_config *c)
 	fake.npt_1g = !c->small_pages;
 	fake.iommus = c->iommus;
 	fake_ram_clear();
+	memset(fake_ram(FAKE_POOL_BASE), 0xd1, FAKE_POOL_SIZE); /* what the firmware left */
 	handoff(c);
 	if (fake_run(0) != FAKE_RAN_OUT) {
 		fake_fail("the root did not start", 0);

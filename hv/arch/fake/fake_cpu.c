@@ -21,6 +21,7 @@ static jmp_buf back;
 static bool back_set;
 static struct fake_step steps[STEPS_MAX];
 static size_t step_count, step_next;
+static bool (*player)(struct vp *vp, struct fake_step *step);
 static struct {
 	uint8_t vector;
 	bool level;
@@ -57,6 +58,11 @@ void fake_queue(const struct fake_step *s, size_t n)
 	}
 	step_count = n;
 	step_next = 0;
+}
+
+void fake_play(bool (*play)(struct vp *vp, struct fake_step *step))
+{
+	player = play;
 }
 
 void fake_raise(uint8_t vector, bool level)
@@ -129,10 +135,12 @@ enum fake_end fake_exit(struct vp *vp, const struct exit_info *e)
 /* What the guest does next, for arch_vp_enter. */
 void fake_vp_next(struct vp *vp, struct exit_info *out)
 {
-	const struct fake_step *s;
+	struct fake_step played = { .exit = { .kind = EXIT_INTERRUPT } };
+	const struct fake_step *s = &played;
+	bool more = player != NULL ? player(vp, &played) : step_next < step_count;
 
 	fake_check_idle();
-	if (step_next == step_count) {
+	if (!more) {
 		if (vp->irq_offered >=
 		    0) { /* the loop is left in mid-entry: as an exit without taking it */
 			vlapic_unclaim(vp, (uint8_t)vp->irq_offered);
@@ -140,7 +148,9 @@ void fake_vp_next(struct vp *vp, struct exit_info *out)
 		}
 		fake_leave(FAKE_RAN_OUT);
 	}
-	s = &steps[step_next++];
+	if (player == NULL) {
+		s = &steps[step_next++];
+	}
 	fake.tsc += s->tsc;
 	if (s->guest != NULL) {
 		s->guest(vp);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Watches the locks (linked with --wrap): balance, recursion, and that two locks are never taken in both orders. */
+/*
+ * Watches the locks (linked with --wrap): balance, recursion, and that two locks are never taken in both orders. Locks inside pages of
+ * the heap come and go: those at the same place of a page are one, so that no two of a kind may be held either.
+ */
 #include "hv/arch/fake/fake.h"
 #include "hv/core/lock.h"
 
@@ -15,10 +18,25 @@ static struct lock *known[LOCKS_MAX];
 static uint32_t known_count;
 static uint32_t after[LOCKS_MAX]; /* bit j: lock j was once taken while this one was held */
 static uint32_t held[DEPTH_MAX];
+static struct lock *held_lock[DEPTH_MAX];
 static uint32_t depth;
 
-static uint32_t number(struct lock *l)
+/* What stands for it: the lock, or its place in any page of the heap. */
+static struct lock *kind_of(struct lock *l)
 {
+	uint8_t *heap = fake_ram(FAKE_REGION_BASE);
+	uint8_t *at = (uint8_t *)l;
+
+	if (at < heap || at >= heap + FAKE_REGION_SIZE) {
+		return l;
+	}
+	return (struct lock *)(heap + ((size_t)(at - heap) & (PAGE_SIZE - 1)));
+}
+
+static uint32_t number(struct lock *lock)
+{
+	struct lock *l = kind_of(lock);
+
 	for (uint32_t i = 0; i < known_count; i++) {
 		if (known[i] == l) {
 			return i;
@@ -47,13 +65,14 @@ void __wrap_lock_acquire(struct lock *l)
 	if (depth == DEPTH_MAX) {
 		fake_fail("too many locks held", depth);
 	}
+	held_lock[depth] = l;
 	held[depth++] = n;
 	__real_lock_acquire(l);
 }
 
 void __wrap_lock_release(struct lock *l)
 {
-	if (depth == 0 || known[held[depth - 1]] != l) {
+	if (depth == 0 || held_lock[depth - 1] != l) {
 		fake_fail("a lock is released that was not taken last", (uint64_t)l);
 	}
 	depth--;
@@ -64,7 +83,7 @@ void __wrap_lock_release(struct lock *l)
 void fake_locks_drop(void)
 {
 	while (depth > 0) {
-		__real_lock_release(known[held[--depth]]);
+		__real_lock_release(held_lock[--depth]);
 	}
 }
 
@@ -76,7 +95,7 @@ static bool windows_closed(void)
 void fake_check_idle(void)
 {
 	if (depth != 0) {
-		fake_fail("a lock is still held", (uint64_t)known[held[depth - 1]]);
+		fake_fail("a lock is still held", (uint64_t)held_lock[depth - 1]);
 	}
 	if (!windows_closed()) {
 		fake_fail("a window is still open", fake.windows);

@@ -8,6 +8,7 @@
 #include "hv/abi/regs_x86.h"
 #include "hv/arch/fake/fake.h"
 #include "hv/core/arch.h"
+#include "hv/core/pfn.h"
 
 static uint8_t *ram;
 /* A window is a block of its own, so that the sanitizer sees an access beyond the page and one after the closing. */
@@ -44,7 +45,15 @@ uint8_t *fake_ram(uint64_t at)
 void fake_ram_clear(void)
 {
 	madvise(fake_ram(0), FAKE_REGION_BASE, MADV_DONTNEED);
-	madvise(fake_ram(FAKE_POOL_BASE), FAKE_RAM_SIZE - FAKE_POOL_BASE, MADV_DONTNEED);
+	madvise(fake_ram(FAKE_POOL_BASE + FAKE_POOL_SIZE),
+		FAKE_RAM_SIZE - FAKE_POOL_BASE - FAKE_POOL_SIZE, MADV_DONTNEED);
+}
+
+uint8_t *fake_guest(struct partition *p, uint64_t at)
+{
+	hpa_t h;
+
+	return npt_lookup(&p->npt, gpa(at), &h, NULL, NULL) ? fake_ram(h.v) : NULL;
 }
 
 void *arch_heap_va(hpa_t frame)
@@ -65,6 +74,19 @@ hpa_t arch_heap_pa(const void *va)
 	return hpa(at);
 }
 
+/* A unit of the pool is written by its cleaning, and on behalf of its owner; at no other time. */
+static bool pool_open(unsigned slot, hpa_t frame)
+{
+	uint32_t unit = pfn_unit(frame);
+	enum pfn_state s;
+
+	if (unit == PFN_NONE) {
+		return false;
+	}
+	s = pfn_state(unit);
+	return slot == 2 ? s == PFN_DIRTY || s == PFN_LEAVING : s == PFN_OWNED;
+}
+
 void *arch_window_open(unsigned slot, hpa_t frame)
 {
 	uint32_t cpu = arch_cpu_index();
@@ -72,8 +94,9 @@ void *arch_window_open(unsigned slot, hpa_t frame)
 	if (slot >= WINDOW_SLOTS || (frame.v & (PAGE_SIZE - 1)) != 0 || frame.v >= FAKE_RAM_SIZE) {
 		fake_fail("window: bad slot or frame", frame.v);
 	}
-	if (hypervisors(frame.v, PAGE_SIZE) || pools(frame.v, PAGE_SIZE)) {
-		fake_fail("window onto memory that is not the root's", frame.v);
+	if (hypervisors(frame.v, PAGE_SIZE) ||
+	    (pools(frame.v, PAGE_SIZE) && !pool_open(slot, frame))) {
+		fake_fail("window onto memory that nobody may reach now", frame.v);
 	}
 	if (window[cpu][slot].block == NULL) {
 		window[cpu][slot].block = malloc(PAGE_SIZE);

@@ -33,6 +33,93 @@ void arch_vp_free(struct vp *vp)
 	vp->arch = NULL;
 }
 
+void arch_partition_free(struct partition *p)
+{
+	heap_free(p->arch, PARTITION_PAGES);
+	p->arch = NULL;
+}
+
+void arch_vp_load(struct vp *vp)
+{
+	if (vp->arch->loaded) {
+		fake_fail("loaded twice", vp->index);
+	}
+	vp->arch->loaded = true;
+}
+
+void arch_vp_unload(struct vp *vp)
+{
+	if (!vp->arch->loaded) {
+		fake_fail("unloaded, but not loaded", vp->index);
+	}
+	vp->arch->loaded = false;
+}
+
+static bool named(uint32_t name)
+{
+	return name == HV_REG_CR0 || name == HV_REG_CR2 || name == HV_REG_CR3 ||
+	       name == HV_REG_CR4 || name == HV_REG_CR8 || name == HV_REG_EFER ||
+	       name == HV_REG_PAT || (name >= HV_REG_ES && name <= HV_REG_TR) ||
+	       name == HV_REG_IDTR || name == HV_REG_GDTR;
+}
+
+static uint64_t *word(struct arch_vp *a, uint32_t name)
+{
+	switch (name) {
+	case HV_REG_CR0:
+		return &a->cr0;
+	case HV_REG_CR3:
+		return &a->cr3;
+	case HV_REG_CR4:
+		return &a->cr4;
+	case HV_REG_EFER:
+		return &a->efer;
+	default:
+		return NULL;
+	}
+}
+
+bool arch_vp_get_register(struct vp *vp, uint32_t name, struct hv_register_value *out)
+{
+	struct arch_vp *a = vp->arch;
+
+	out->low = out->high = 0;
+	for (uint32_t i = 0; i < a->named_count; i++) {
+		if (a->named[i].name == name) {
+			out->low = a->named[i].low;
+			out->high = a->named[i].high;
+		}
+	}
+	if (word(a, name) != NULL) {
+		out->low = *word(a, name);
+	}
+	return named(name);
+}
+
+/* Refuses, as hardware's does, SVME and control bits that would stop the VP from entering. */
+bool arch_vp_set_register(struct vp *vp, uint32_t name, const struct hv_register_value *in)
+{
+	struct arch_vp *a = vp->arch;
+	uint32_t i = 0;
+
+	if (!named(name) || (name == HV_REG_EFER && (in->low & EFER_SVME) != 0) ||
+	    (name == HV_REG_CR0 && in->low >> 32 != 0)) {
+		return false;
+	}
+	while (i < a->named_count && a->named[i].name != name) {
+		i++;
+	}
+	a->named[i].name = name;
+	a->named[i].low = in->low;
+	a->named[i].high = in->high;
+	a->named_count = i == a->named_count ? i + 1 : a->named_count;
+	if (word(a, name) != NULL) {
+		*word(a, name) = in->low;
+	}
+	a->mode = (a->efer & EFER_LMA) != 0 ? 64 : (a->cr0 & CR0_PE) != 0 ? 32 : 16;
+	return true;
+}
+
 void arch_vp_reset_init(struct vp *vp)
 {
 	struct arch_vp *a = vp->arch;
@@ -84,6 +171,9 @@ void arch_vp_enter(struct vp *vp, struct exit_info *out)
 	a->delivered.has_error = a->pending.has_error;
 	a->delivered.error = a->pending.error;
 	a->pending.kind = FAKE_NONE;
+	if (!a->loaded) {
+		fake_fail("entered without its registers", vp->index);
+	}
 	fake_vp_next(vp, out);
 }
 

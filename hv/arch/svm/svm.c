@@ -62,23 +62,47 @@ bool arch_vp_init(struct vp *vp)
 		return false;
 	}
 	vp->arch->vmcb = heap_alloc(1);
-	if (vp->arch->vmcb == NULL || !partition_lists(vp->partition)) {
+	if (vp->arch->vmcb == NULL || !partition_lists(vp->partition) ||
+	    !state_init(&vp->arch->state)) {
 		arch_vp_free(vp);
 		return false;
 	}
 	vp->arch->vmcb_pa = arch_heap_pa(vp->arch->vmcb).v;
 	controls(vp);
 	/* Tags run out: share the last one, and never trust it. */
-	vp->arch->vmcb->asid = next_asid < svm_asids ? next_asid++ : svm_asids - 1;
+	vp->arch->vmcb->asid = next_asid < svm_asids - 1 ? next_asid++ : svm_asids - 1;
 	arch_vp_reset_init(vp);
 	return true;
 }
 
 void arch_vp_free(struct vp *vp)
 {
+	if (vp->arch->state.area != NULL) {
+		state_free(&vp->arch->state);
+	}
 	heap_free(vp->arch->vmcb, 1);
 	heap_free(vp->arch, 1);
 	vp->arch = NULL;
+}
+
+void arch_partition_free(struct partition *p)
+{
+	if (p->arch != NULL) {
+		heap_free(p->arch->iopm, 3);
+		heap_free(p->arch->msrpm, 2);
+		heap_free(p->arch, 1);
+		p->arch = NULL;
+	}
+}
+
+void arch_vp_unload(struct vp *vp)
+{
+	state_save(&vp->arch->state);
+}
+
+void arch_vp_load(struct vp *vp)
+{
+	state_load(&vp->arch->state, vp->spec_ctrl);
 }
 
 static struct vmcb_segment segment(uint16_t selector, uint16_t attributes, uint32_t limit,
@@ -252,7 +276,8 @@ static void redeliver(struct vp *vp)
 	if ((info & VMCB_EVENT_VALID) == 0) {
 		return;
 	}
-	if (type == VMCB_EVENT_INTR) {
+	/* QEMU 7.2 calls a virtual interrupt an exception here; no exception has such a vector. */
+	if (type == VMCB_EVENT_INTR || (type == VMCB_EVENT_EXCEPTION && (info & 0xff) >= 32)) {
 		v->int_control |= VMCB_INT_V_IRQ;
 	} else if (type != VMCB_EVENT_SOFT) {
 		v->event_inject = info;

@@ -2,6 +2,7 @@
 #ifndef HV_ARCH_SVM_SVM_H
 #define HV_ARCH_SVM_SVM_H
 #include "hv/arch/svm/vmcb.h"
+#include "hv/arch/x86/state.h"
 #include "hv/core/types.h"
 
 struct vp;
@@ -15,6 +16,7 @@ struct arch_vp {
 	struct vmcb *vmcb;
 	uint64_t vmcb_pa;
 	bool flush;
+	struct x86_state state; /* while another VP has the CPU */
 };
 
 void svm_enter(struct vp *vp, uint64_t vmcb_pa, uint64_t host_pa);

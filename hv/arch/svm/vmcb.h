@@ -76,7 +76,7 @@ struct __attribute__((packed)) vmcb_segment {
 	uint64_t base;
 };
 
-struct __attribute__((packed)) vmcb {
+struct __attribute__((packed, aligned(4096))) vmcb {
 	uint32_t intercept_cr, intercept_dr, intercept_exceptions, intercept1, intercept2,
 		intercept3;
 	uint8_t reserved0[0x3c - 0x18];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables and control registers of one CPU, and the small instructions of the contract. */
+#include "hv/arch/x86/state.h"
 #include "hv/arch/x86/x86.h"
 #include "hv/core/arch.h"
 #include "hv/core/handoff.h"
@@ -123,7 +124,7 @@ static void tables_load(uint32_t index)
 /* Turns on what the CPU has of SMEP, SMAP, UMIP. PGE stays off: guests' and our tags never mix. */
 static void control_registers(void)
 {
-	uint64_t cr4 = CR4_PAE | CR4_MCE;
+	uint64_t cr4 = CR4_PAE | CR4_MCE | state_cr4();
 	uint32_t r[4];
 
 	features = RD_PROT_NX;

@@ -14,7 +14,7 @@
 static void expire(struct vp *vp)
 {
 	fake_select(vp->cpu);
-	if (cpu_table[vp->cpu].timer[CPU_TIMER_VLAPIC] <= fake.tsc) {
+	if (vp->deadline[VP_TIMER_VLAPIC] <= fake.tsc) {
 		cpu_timers_expire();
 	}
 }
@@ -524,11 +524,11 @@ static void test_timer_one_shot(void **state)
 		fake.tsc += 1ull << 40;
 		expire(vp);
 		assert_false(irr(vp, 0xec)); /* once */
-		assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == UINT64_MAX);
+		assert_true(root_vp(0)->deadline[VP_TIMER_VLAPIC] == UINT64_MAX);
 	}
 	wr(vp, TMICT, 1000);
 	wr(vp, TMICT, 0); /* stops it */
-	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == UINT64_MAX);
+	assert_true(root_vp(0)->deadline[VP_TIMER_VLAPIC] == UINT64_MAX);
 	wr(vp, APIC_LVT_TIMER, 0xec | MASKED);
 	wr(vp, TMICT, 1);
 	fake.tsc += 1000;
@@ -553,7 +553,7 @@ static void test_timer_periodic(void **state)
 	start = fake.tsc;
 	wr(vp, TMICT, 100000);
 	for (unsigned i = 1; i < 10; i++) {
-		assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == start + 100000 * i);
+		assert_true(root_vp(0)->deadline[VP_TIMER_VLAPIC] == start + 100000 * i);
 		fake.tsc = start + 100000 * i;
 		expire(vp);
 		assert_true(irr(vp, 0xec));
@@ -562,12 +562,12 @@ static void test_timer_periodic(void **state)
 	fake.tsc = start + 2530000; /* late by many periods: one interrupt, the phase stays */
 	expire(vp);
 	assert_true(irr(vp, 0xec));
-	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == start + 2600000);
+	assert_true(root_vp(0)->deadline[VP_TIMER_VLAPIC] == start + 2600000);
 	assert_int_equal(rd(vp, APIC_TIMER_CURRENT), 70000);
 	wr(vp, TMICT, 1); /* not faster than every 20 us */
-	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == fake.tsc + FAKE_TSC_HZ / 50000);
+	assert_true(root_vp(0)->deadline[VP_TIMER_VLAPIC] == fake.tsc + FAKE_TSC_HZ / 50000);
 	wr(vp, APIC_LVT_TIMER, 0xec); /* a change of mode stops it */
-	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == UINT64_MAX);
+	assert_true(root_vp(0)->deadline[VP_TIMER_VLAPIC] == UINT64_MAX);
 	assert_int_equal(rd(vp, APIC_TIMER_CURRENT), 0);
 }
 
@@ -599,7 +599,7 @@ static void test_timer_deadline(void **state)
 	irr_clear();
 	assert_true(msr_write(vp, MSR_TSC_DEADLINE, fake.tsc + 500));
 	assert_true(msr_write(vp, MSR_TSC_DEADLINE, 0)); /* disarms */
-	assert_true(cpu_table[0].timer[CPU_TIMER_VLAPIC] == UINT64_MAX);
+	assert_true(root_vp(0)->deadline[VP_TIMER_VLAPIC] == UINT64_MAX);
 	assert_true(msr_write(vp, MSR_TSC_DEADLINE, UINT64_MAX));
 	wr(vp, APIC_LVT_TIMER, 0xec);
 	assert_true(msr_read(vp, MSR_TSC_DEADLINE, &v) && v == 0);

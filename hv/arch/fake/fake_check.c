@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+/* Hypercalls with few words, and the invariants of partitions. */
+#include <string.h>
+
+#include "hv/arch/fake/fake.h"
+#include "hv/core/arch.h"
+#include "hv/core/pfn.h"
+
+#define ENTRIES 512u
+#define UNIT_PAGES (PFN_UNIT / PAGE_SIZE)
+
+static struct partition *by_slot[PARTITION_SLOTS];
+
+uint64_t fake_hypercall(struct vp *vp, uint64_t control, const void *in, size_t in_size, void *out,
+			size_t out_size)
+{
+	const struct exit_info e = { .kind = EXIT_HYPERCALL, .length = 3 };
+	uint64_t at = vp->partition->root ? FAKE_CALL_PAGE : FAKE_CHILD_CALL_PAGE;
+	uint64_t rip = vp->rip;
+	uint8_t *page = fake_guest(vp->partition, at), *answer;
+
+	if (in_size > PAGE_SIZE || out_size > PAGE_SIZE) {
+		fake_fail("a call of more than a page", in_size);
+	}
+	if (page != NULL && in_size != 0) {
+		memcpy(page, in, in_size);
+	}
+	vp->regs[REG_RCX] = control;
+	vp->regs[REG_RDX] = at;
+	vp->regs[REG_R8] = at + PAGE_SIZE;
+	if ((control >> 16 & 1) != 0) {
+		uint64_t fast[2] = { 0, 0 };
+
+		memcpy(fast, in, in_size < sizeof(fast) ? in_size : sizeof(fast));
+		vp->regs[REG_RDX] = fast[0];
+		vp->regs[REG_R8] = fast[1];
+	}
+	if (fake_exit(vp, &e) != FAKE_RETURNED) {
+		fake_fail("a hypercall did not return", control);
+	}
+	if (vp->rip == rip) {
+		return FAKE_AGAIN;
+	}
+	answer = fake_guest(vp->partition, at + PAGE_SIZE);
+	if (answer != NULL && out_size != 0 && (vp->regs[REG_RAX] & 0xffff) == HV_SUCCESS) {
+		memcpy(out, answer, out_size);
+	}
+	return vp->regs[REG_RAX];
+}
+
+static void must(bool ok, const char *what, uint64_t value)
+{
+	if (!ok) {
+		fake_fail(what, value);
+	}
+}
+
+static bool zero(uint64_t at, uint64_t size)
+{
+	const uint8_t *m = fake_ram(at);
+
+	return m[0] == 0 && memcmp(m, m + 1, size - 1) == 0;
+}
+
+/* Present entries of a table; *tables grows by one. */
+static uint64_t *table(uint64_t entry, unsigned level, uint64_t *tables)
+{
+	(*tables)++;
+	return arch_heap_va(arch_npte_addr(entry, level));
+}
+
+/* One leaf of a child: a whole unit that belongs to it at this address. */
+static void check_leaf(const struct partition *p, uint64_t at, uint64_t entry)
+{
+	uint32_t unit;
+
+	must(arch_npte_is_leaf(entry, 2), "a child's table of small pages", at);
+	unit = pfn_unit(arch_npte_addr(entry, 2));
+	must(unit != PFN_NONE, "a child maps what is not the pool's", at);
+	must(arch_npte_access(entry) == NPT_RWX, "a child's access", at);
+	must(pfn_address(unit).v == arch_npte_addr(entry, 2).v, "a leaf within a unit", at);
+	must(pfn_state(unit) == PFN_OWNED && pfn_slot(unit) == p->slot,
+	     "a child maps a unit that is not its own", at);
+	must(pfn_gpa(unit).v == at, "a unit is mapped elsewhere than the table of units says", at);
+}
+
+/* Every leaf of a child's nested table. */
+static void check_npt(const struct partition *p)
+{
+	uint64_t tables = 1, leaves = 0, *l4 = arch_heap_va(p->npt.root);
+
+	for (uint64_t i = 0; i < ENTRIES; i++) {
+		uint64_t *l3 = arch_npte_present(l4[i]) ? table(l4[i], 4, &tables) : NULL;
+
+		for (uint64_t j = 0; l3 != NULL && j < ENTRIES; j++) {
+			uint64_t *l2;
+
+			if (!arch_npte_present(l3[j])) {
+				continue;
+			}
+			must(!arch_npte_is_leaf(l3[j], 3), "a leaf of 1 GiB", j);
+			l2 = table(l3[j], 3, &tables);
+			for (uint64_t k = 0; k < ENTRIES; k++) {
+				if (arch_npte_present(l2[k])) {
+					check_leaf(p, i << 39 | j << 30 | k << 21, l2[k]);
+					leaves++;
+				}
+			}
+		}
+	}
+	must(tables == p->npt.tables, "tables are not counted right", tables);
+	must(leaves * UNIT_PAGES == p->pages, "pages are not counted right", leaves);
+}
+
+static void check_unit(uint32_t unit, bool deep)
+{
+	uint64_t at = pfn_address(unit).v, span;
+	unsigned access = 0;
+	hpa_t h;
+	bool granted = npt_lookup(&partition_root->npt, gpa(at), &h, &access, &span);
+	struct partition *p;
+
+	if (pfn_state(unit) == PFN_DIRTY || pfn_state(unit) == PFN_CLEAN) {
+		must(!granted, "the root maps a unit that nobody owns", unit);
+		must(!deep || pfn_state(unit) == PFN_DIRTY || zero(at, PFN_UNIT),
+		     "a clean unit is not zero", unit);
+		return;
+	}
+	p = by_slot[pfn_slot(unit)];
+	must(p != NULL, "a unit of a partition that is gone", unit);
+	if (pfn_state(unit) == PFN_LEAVING) {
+		must(p->revoked && !granted, "a unit is leaving", unit);
+		return;
+	}
+	must(!p->revoked, "a unit is owned after the revocation", unit);
+	must(granted && h.v == at && access == NPT_RW && span == PFN_UNIT,
+	     "the root's grant is not that of the unit", unit);
+	must(npt_lookup(&p->npt, pfn_gpa(unit), &h, &access, &span) && h.v == at &&
+		     access == NPT_RWX && span == PFN_UNIT,
+	     "the owner does not map its unit", unit);
+}
+
+/* How often the VP is in its CPU's lists. */
+static uint32_t listed(const struct vp *vp)
+{
+	uint32_t n = 0;
+
+	for (const struct vp *v = cpu_table[vp->cpu].vps; v != NULL; v = v->next) {
+		n += v == vp;
+	}
+	for (const struct vp *v = cpu_table[vp->cpu].arrivals; v != NULL; v = v->next) {
+		n += v == vp;
+	}
+	return n;
+}
+
+static void check_vp(const struct partition *p, uint32_t i, uint32_t children[CPU_MAX])
+{
+	const struct vp *vp = p->vp[i];
+	uint64_t first = UINT64_MAX;
+
+	must(vp->partition == p && vp->index == i && vp->cpu < cpu_count && vp->arch != NULL,
+	     "a VP's identity", i);
+	must(listed(vp) == (vp->detached == 0 ? 1 : 0), "a VP in the lists of its CPU", i);
+	must(vp->detached == 0 || !vp->arch->loaded, "a detached VP is loaded", i);
+	must(vp->detached == 0 || p->state == RD_PARTITION_DYING, "a detached VP", i);
+	must(vp->irq_offered == -1, "an offered vector outside the guest", i);
+	must(vp->synic.waiting <= SYNIC_QUEUE &&
+		     (vp->synic.waiting == 0 || vp->synic.queue != NULL),
+	     "waiting messages", vp->synic.waiting);
+	for (unsigned t = 0; t < VP_TIMER_COUNT; t++) {
+		first = vp->deadline[t] < first ? vp->deadline[t] : first;
+	}
+	must(first == vp->deadline_first, "the first deadline", first);
+	children[vp->cpu] += vp->detached == 0 && !p->root;
+}
+
+static void check_partition(const struct partition *p, uint32_t children[CPU_MAX])
+{
+	bool detached = true;
+
+	must(p->state >= RD_PARTITION_CREATED && p->state <= RD_PARTITION_DYING, "state", p->state);
+	must(p->port_ranges <= PARTITION_PORT_RANGES, "port ranges", p->port_ranges);
+	for (uint32_t i = 0; i < CPU_MAX; i++) {
+		must((p->vp[i] != NULL) == (i < p->vp_count), "VPs are not dense", i);
+		if (p->vp[i] != NULL) {
+			check_vp(p, i, children);
+			detached = detached && p->vp[i]->detached != 0;
+		}
+	}
+	if (p->revoked) {
+		must(detached && p->state == RD_PARTITION_DYING, "revoked too early", p->id);
+	} else if (!p->root) {
+		check_npt(p);
+	}
+}
+
+static void check_cpu(const struct cpu *c, uint32_t children)
+{
+	bool current = c->current == NULL, loaded = c->loaded == NULL;
+	uint64_t first = UINT64_MAX;
+
+	must(c->children == children, "children of a CPU", c->children);
+	for (const struct vp *vp = c->vps; vp != NULL; vp = vp->next) {
+		current = current || vp == c->current;
+		loaded = loaded || vp == c->loaded;
+		must(vp->arch->loaded == (vp == c->loaded), "loaded by whom", vp->index);
+		first = vp->deadline_first < first ? vp->deadline_first : first;
+	}
+	must(current && loaded, "a CPU knows a VP that is not its own", c->index);
+	for (unsigned t = 0; t < CPU_TIMER_COUNT; t++) {
+		first = c->timer[t] < first ? c->timer[t] : first;
+	}
+	must(first >= c->timer_first, "a deadline is earlier than what its CPU waits for", first);
+}
+
+void fake_check_partitions(bool deep)
+{
+	uint32_t children[CPU_MAX] = { 0 };
+	struct partition *p;
+	hpa_t h;
+
+	memset(by_slot, 0, sizeof(by_slot));
+	for (uint64_t id = PARTITION_ID_ROOT + 1; (p = partition_next(id)) != NULL;
+	     id = p->id + 1) {
+		must(!p->root && p->slot != 0 && p->slot < PARTITION_SLOTS &&
+			     by_slot[p->slot] == NULL && partition_find(p->id) == p,
+		     "a partition's identity", p->id);
+		by_slot[p->slot] = p;
+		check_partition(p, children);
+	}
+	check_partition(partition_root, children);
+	for (uint32_t u = 0; u < pfn_units(); u++) {
+		check_unit(u, deep);
+	}
+	for (uint64_t at = FAKE_REGION_BASE; at < FAKE_REGION_BASE + boot_handoff.region_size;
+	     at += 16 * PAGE_SIZE) {
+		must(!npt_lookup(&partition_root->npt, gpa(at), &h, NULL, NULL),
+		     "the root maps the hypervisor", at);
+	}
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		check_cpu(&cpu_table[i], children[i]);
+	}
+}
+
+/* --- a call that is refused --- */
+
+static uint8_t heap_copy[FAKE_REGION_SIZE];
+
+void fake_remember(void)
+{
+	memcpy(heap_copy, fake_ram(FAKE_REGION_BASE), boot_handoff.region_size);
+}
+
+static bool callers_own(const struct vp *caller, const uint8_t *page)
+{
+	const uint8_t *scratch = cpu_table[caller->cpu].scratch;
+
+	return page == (const uint8_t *)caller || page == (const uint8_t *)caller->arch ||
+	       page == scratch || page == scratch + PAGE_SIZE;
+}
+
+/* A lock's tickets count whoever took it. */
+static void forget_lock(const struct lock *l)
+{
+	memcpy(heap_copy + ((const uint8_t *)l - fake_ram(FAKE_REGION_BASE)), l, sizeof(*l));
+}
+
+static void forget_locks(const struct partition *p)
+{
+	forget_lock(&p->lock);
+	for (uint32_t i = 0; i < CPU_MAX; i++) {
+		if (p->vp[i] != NULL) {
+			forget_lock(&p->vp[i]->synic.lock);
+		}
+	}
+}
+
+bool fake_unchanged(const struct vp *caller)
+{
+	struct partition *p;
+
+	forget_locks(partition_root);
+	for (uint64_t id = 0; (p = partition_next(id)) != NULL; id = p->id + 1) {
+		forget_locks(p);
+	}
+	for (uint64_t at = 0; at < boot_handoff.region_size; at += PAGE_SIZE) {
+		const uint8_t *page = fake_ram(FAKE_REGION_BASE + at);
+
+		if (memcmp(page, heap_copy + at, PAGE_SIZE) != 0 && !callers_own(caller, page)) {
+			return false;
+		}
+	}
+	return true;
+}

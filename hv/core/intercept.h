@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HV_CORE_INTERCEPT_H
+#define HV_CORE_INTERCEPT_H
+/* Exits of a child that its parent answers: a message in the VP's page of the root, the VP suspended, a flag for the root. */
+#include "hv/core/exit.h"
+
+struct vp;
+void intercept_port(struct vp *vp, const struct exit_info *e);
+void intercept_memory(struct vp *vp, const struct exit_info *e);
+/* Triple fault, a state that the CPU refuses: the VP does not go on. */
+void intercept_dead(struct vp *vp, const char *why);
+
+#endif

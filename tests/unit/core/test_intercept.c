@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: MIT
+/* Exits of a child that its parent answers, and those that it does not hear of. */
+#include "tests/unit/core/core_child.h"
+
+#define PAGE 0x710000ull
+#define FLAG 321
+#define SIEF 0x720000ull
+#define VECTOR 0x52
+#define INSTALL 0x4d
+#define STATE_PAGE 0xe1
+
+static struct partition *p;
+static struct vp *vp;
+
+static struct hv_map_state_page page_of(void)
+{
+	return (struct hv_map_state_page){ .partition = p->id,
+					   .type = HV_STATE_PAGE_INTERCEPT,
+					   .pfn = PAGE >> PAGE_SHIFT,
+					   .notify_flag = FLAG };
+}
+
+static int bare(void **state)
+{
+	child_setup(state);
+	for (uint32_t i = 0; i < 4; i++) {
+		struct vp *r = root_vp(i);
+
+		assert_true(msr_write(r, 0x40000082, (SIEF + i * PAGE_SIZE) | 1));
+		assert_true(msr_write(r, 0x40000090 + RD_ROOT_SINT, VECTOR));
+		assert_true(msr_write(r, 0x40000080, 1));
+	}
+	memset(fake_ram(SIEF), 0, 4 * PAGE_SIZE);
+	memset(fake_ram(PAGE), 0, PAGE_SIZE);
+	fake_select(0);
+	p = child_make(2, 1);
+	vp = p->vp[0];
+	return 0;
+}
+
+static int fresh(void **state)
+{
+	struct hv_map_state_page q;
+
+	bare(state);
+	q = page_of();
+	assert_int_equal(root_call(STATE_PAGE, &q, sizeof(q), NULL, 0), HV_SUCCESS);
+	child_start(p);
+	assert_int_equal(vp->suspended, 0);
+	return 0;
+}
+
+static bool told(void)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		uint8_t *at = fake_ram(SIEF + i * PAGE_SIZE + RD_ROOT_SINT * 256 + FLAG / 8);
+
+		any = any || (*at & 1u << FLAG % 8) != 0;
+		*at = 0;
+	}
+	return any;
+}
+
+static unsigned install(uint16_t first, uint16_t last)
+{
+	const struct hv_install_intercept q = { p->id, 3, HV_INTERCEPT_IO_PORT_RANGE,
+						first | (uint64_t)last << 16 };
+
+	return STATUS(root_call(INSTALL, &q, sizeof(q), NULL, 0));
+}
+
+static struct hv_message *message(void)
+{
+	return (struct hv_message *)(void *)fake_ram(PAGE);
+}
+
+static void resume(void)
+{
+	assert_int_equal(child_set(p->id, 0, HV_REG_INTERCEPT_SUSPEND, 0), HV_SUCCESS);
+	memset(fake_ram(PAGE), 0, PAGE_SIZE);
+}
+
+static bool entered_suspended;
+static unsigned entries;
+
+static bool watch(struct vp *v, struct fake_step *step)
+{
+	step->tsc = 1000;
+	entered_suspended = entered_suspended || v == vp;
+	return ++entries < 50;
+}
+
+/* Its CPU has other things to do, and events for it come: it is not entered, and nothing of it moves. */
+static void assert_stays_out(void)
+{
+	uint64_t rip = vp->rip, regs[REG_COUNT];
+
+	memcpy(regs, vp->regs, sizeof(regs));
+	entered_suspended = false;
+	entries = 0;
+	vlapic_post(vp, 0x99, false);
+	vp_event(vp, VP_EVENT_NMI | VP_EVENT_INIT | VP_EVENT_SIPI);
+	fake_play(watch);
+	fake_run(vp->cpu);
+	fake_play(NULL);
+	assert_false(entered_suspended);
+	assert_true(vp->rip == rip);
+	assert_memory_equal(regs, vp->regs, sizeof(regs));
+	vp->events = 0;
+	vlapic_claim(vp, 0x99);
+	fake_check_partitions(false);
+}
+
+static void test_wanted(void **state)
+{
+	static const unsigned sizes[] = { 1, 2, 4 };
+
+	(void)state;
+	assert_int_equal(install(0x3f8, 0x3ff), HV_SUCCESS);
+	for (size_t i = 0; i < 6; i++) {
+		const struct hv_io_port_intercept *io = (const void *)message()->payload;
+		bool in = i >= 3;
+		unsigned size = sizes[i % 3];
+		uint64_t rax;
+
+		assert_int_equal(exit_port(vp, in, 0x3f8, size, 0xa5a5a5a5), FAKE_RETURNED);
+		rax = vp->regs[REG_RAX];
+		assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+		assert_int_equal(vp->arch->pending.kind, FAKE_NONE);
+		assert_int_equal(vp->rip, 0x300000); /* the parent moves it */
+		assert_true(message()->type == HV_MESSAGE_IO_PORT &&
+			    message()->payload_size == sizeof(*io) && message()->sender == p->id);
+		assert_true(io->port == 0x3f8 && io->access_info == size && io->rax == rax);
+		assert_true(io->header.vp == 0 && io->header.length == 1 &&
+			    io->header.access == (in ? 0 : 1) && io->header.rip == 0x300000 &&
+			    io->header.rflags == vp->rflags);
+		assert_true(told());
+		assert_stays_out();
+		assert_int_equal(child_set(p->id, 0, HV_REG_RAX, 0x77), HV_SUCCESS);
+		assert_int_equal(child_set(p->id, 0, HV_REG_RIP, 0x300001), HV_SUCCESS);
+		resume();
+		assert_int_equal(vp->suspended, 0);
+		entered_suspended = false;
+		entries = 0;
+		root_vp(vp->cpu)->state = VP_HALTED; /* has nothing to do */
+		fake_play(watch);
+		fake_run(vp->cpu);
+		fake_play(NULL);
+		assert_true(entered_suspended); /* now it runs again */
+	}
+	assert_int_equal(p->intercepts, 6);
+}
+
+static void test_unwanted(void **state)
+{
+	static const struct {
+		unsigned size;
+		uint64_t in;
+	} table[] = {
+		{ 1, 0x11223344000000ffull },
+		{ 2, 0x112233440000ffffull },
+		{ 4, 0x00000000ffffffffull },
+	};
+
+	(void)state;
+	assert_int_equal(install(0x3f8, 0x3ff), HV_SUCCESS);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		assert_int_equal(exit_port(vp, true, 0x2f8, table[i].size, 0), FAKE_RETURNED);
+		assert_injected(vp, -1);
+		assert_true(vp->regs[REG_RAX] == table[i].in);
+		assert_int_equal(exit_port(vp, false, 0x2f8, table[i].size, 0x99), FAKE_RETURNED);
+		assert_injected(vp, -1);
+		assert_true(vp->regs[REG_RAX] == 0x1122334400000099ull);
+	}
+	/* At the edges: all of the access is wanted, or it is not. */
+	exit_port(vp, true, 0x3f7, 2, 0);
+	assert_int_equal(vp->suspended, 0);
+	exit_port(vp, true, 0x3ff, 2, 0);
+	assert_int_equal(vp->suspended, 0);
+	exit_port(vp, true, 0x3fd, 4, 0);
+	assert_int_equal(vp->suspended, 0);
+	assert_int_equal(p->intercepts, 0);
+	exit_port(vp, true, 0x3fc, 4, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	resume();
+	exit_port(vp, true, 0x3ff, 1, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	resume();
+	/* No real port was touched. */
+	fake.out_count = 0;
+	exit_port(vp, false, 0xcf9, 1, 6);
+	exit_port(vp, false, 0xcf8, 4, 0x80000000);
+	assert_injected(vp, -1);
+	assert_int_equal(fake.out_count, 0);
+}
+
+static void test_string(void **state)
+{
+	(void)state;
+	assert_int_equal(install(0, 0xffff), HV_SUCCESS);
+	for (unsigned i = 0; i < 4; i++) {
+		struct exit_info e = { .kind = EXIT_PORT, .length = 2 };
+		uint64_t denied = p->denied_port;
+
+		e.port.port = i < 3 ? 0x3f8 : 0xffff;
+		e.port.size = i < 3 ? 1 : 2; /* also: beyond the last port */
+		e.port.string = i < 3;
+		e.port.rep = i == 1;
+		e.port.in = i == 2;
+		vp->rip = 0x300000;
+		assert_int_equal(fake_exit(vp, &e), FAKE_RETURNED);
+		assert_true(vp->arch->pending.kind == FAKE_EXCEPTION &&
+			    vp->arch->pending.vector == VECTOR_GP && vp->rip == 0x300000);
+		assert_int_equal(p->denied_port, denied + 1);
+		assert_int_equal(vp->suspended, 0);
+	}
+}
+
+static void test_ranges(void **state)
+{
+	struct hv_install_intercept q = { p->id, 3, HV_INTERCEPT_IO_PORT_RANGE, 0x00200021 };
+
+	(void)state;
+	root_refused(HV_INVALID_PARAMETER, INSTALL, &q, sizeof(q)); /* first after last */
+	q.parameter = 0x1003ff03f8ull;
+	root_refused(HV_INVALID_PARAMETER, INSTALL, &q, sizeof(q));
+	q.parameter = 0x03ff03f8;
+	for (uint32_t access = 1; access < 8; access++) {
+		q.access = access;
+		if (access != 3) {
+			root_refused(HV_INVALID_PARAMETER, INSTALL, &q, sizeof(q));
+		}
+	}
+	q.access = 3;
+	for (uint32_t type = 0; type < 32; type++) {
+		q.type = type;
+		if (type != HV_INTERCEPT_IO_PORT_RANGE) {
+			root_refused(HV_INVALID_PARAMETER, INSTALL, &q, sizeof(q));
+		}
+	}
+	q.type = HV_INTERCEPT_IO_PORT_RANGE;
+	for (uint16_t i = 0; i < PARTITION_PORT_RANGES; i++) {
+		assert_int_equal(install(i * 16, i * 16), HV_SUCCESS);
+	}
+	root_refused(HV_NO_RESOURCES, INSTALL, &q, sizeof(q));
+	for (uint16_t i = 0; i < PARTITION_PORT_RANGES * 16; i++) {
+		exit_port(vp, false, i, 1, 0);
+		assert_int_equal(vp->suspended != 0, i % 16 == 0);
+		if (vp->suspended != 0) {
+			resume();
+		}
+	}
+}
+
+static void test_memory(void **state)
+{
+	const struct hv_memory_intercept *mi = (const void *)message()->payload;
+	struct exit_info e = { .kind = EXIT_MEMORY };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		e.memory.gpa = gpa(0xfee00300);
+		e.memory.write = i == 1;
+		e.memory.fetch = i == 2;
+		vp->rip = 0x4444;
+		assert_int_equal(fake_exit(vp, &e), FAKE_RETURNED);
+		assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+		assert_true(message()->type == HV_MESSAGE_UNMAPPED_GPA &&
+			    message()->payload_size == sizeof(*mi));
+		assert_true(mi->gpa == 0xfee00300 && mi->header.access == i && mi->gva == 0 &&
+			    mi->header.rip == 0x4444);
+		assert_true(told());
+		assert_int_equal(p->denied_memory, i + 1);
+		assert_stays_out();
+		resume();
+	}
+	/* Nothing of the root's or of the machine's is reached that way. */
+	fake.mmio_count = 0;
+	e.memory.gpa = gpa(FAKE_IOAPIC);
+	assert_int_equal(fake_exit(vp, &e), FAKE_RETURNED);
+	assert_int_equal(fake.mmio_count, 0);
+}
+
+static void dead(enum exit_kind kind)
+{
+	struct exit_info e = { .kind = kind };
+	const struct {
+		struct hv_vp_registers q;
+		struct hv_register_assoc a;
+	} regs = { { .partition = p->id }, { .name = HV_REG_INTERCEPT_SUSPEND } };
+
+	vp->rip = 0x5555;
+	assert_int_equal(fake_exit(vp, &e), FAKE_RETURNED); /* the machine goes on */
+	assert_int_equal(vp->state, VP_DEAD);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	assert_int_equal(message()->type, HV_MESSAGE_UNRECOVERABLE);
+	assert_true(((const struct hv_intercept_header *)(void *)message()->payload)->rip ==
+		    0x5555);
+	assert_true(told());
+	assert_stays_out();
+	root_refused(HV_INVALID_PARAMETER, REP(0x51, 1), &regs, sizeof(regs));
+	vp_event(vp, VP_EVENT_INIT | VP_EVENT_SIPI); /* by a sibling */
+	vp->suspended = 0;
+	fake_select(vp->cpu);
+	assert_false(vp_prepare(vp));
+	assert_int_equal(vp->state, VP_DEAD);
+	fake_select(0);
+}
+
+static void test_triple_fault(void **state)
+{
+	(void)state;
+	dead(EXIT_SHUTDOWN);
+}
+
+static void test_invalid_state(void **state)
+{
+	(void)state;
+	dead(EXIT_INVALID);
+}
+
+static void test_unknown_exit(void **state)
+{
+	(void)state;
+	dead(EXIT_UNKNOWN);
+}
+
+/* The parent never said where: the VP is out, and nothing is written anywhere. */
+static void test_no_page(void **state)
+{
+	(void)state;
+	assert_int_equal(install(0x3f8, 0x3ff), HV_SUCCESS);
+	child_start(p);
+	exit_port(vp, true, 0x3f8, 1, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	assert_false(told());
+	assert_int_equal(message()->type, 0);
+	assert_int_equal(*fake_ram(0), 0);
+	assert_stays_out();
+}
+
+static void test_page_refused(void **state)
+{
+	struct hv_map_state_page q;
+	static const uint64_t bad[] = { FAKE_REGION_BASE >> 12,
+					FAKE_POOL_BASE >> 12,
+					FAKE_FIRMWARE_BASE >> 12,
+					FAKE_RAM_SIZE >> 12,
+					FAKE_IOAPIC >> 12,
+					1ull << 36,
+					1ull << 52,
+					UINT64_MAX };
+
+	(void)state;
+	for (unsigned i = 0; i < 7; i++) {
+		q = page_of();
+		q.type = i == 0 ? 0 : i == 1 ? 2 : HV_STATE_PAGE_INTERCEPT;
+		q.vtl = i == 2;
+		q.flags = i == 3;
+		q.reserved = i == 4;
+		q.notify_flag = i == 5 ? HV_EVENT_FLAGS : i == 6 ? UINT32_MAX : FLAG;
+		root_refused(HV_INVALID_PARAMETER, STATE_PAGE, &q, sizeof(q));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) { /* the root's own memory only */
+		q = page_of();
+		q.pfn = bad[i];
+		root_refused(HV_INVALID_PARAMETER, STATE_PAGE, &q, sizeof(q));
+	}
+	q = page_of(); /* not the child's, although it is granted */
+	q.pfn = (uint64_t)(fake_guest(p, 0) - fake_ram(0)) >> PAGE_SHIFT;
+	root_refused(HV_INVALID_PARAMETER, STATE_PAGE, &q, sizeof(q));
+	q = page_of();
+	q.vp = 2;
+	root_refused(HV_INVALID_VP_INDEX, STATE_PAGE, &q, sizeof(q));
+	q.vp = 1;
+	assert_int_equal(root_call(STATE_PAGE, &q, sizeof(q), NULL, 0), HV_SUCCESS);
+	root_refused(HV_OBJECT_IN_USE, STATE_PAGE, &q, sizeof(q));
+}
+
+/* Page 0 stands for "none": accepting it would be a promise that is not kept. */
+static void test_page_zero(void **state)
+{
+	struct hv_map_state_page q = page_of();
+
+	(void)state;
+	q.pfn = 0;
+	root_refused(HV_INVALID_PARAMETER, STATE_PAGE, &q, sizeof(q));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, child_teardown)
+#define BARE(f) cmocka_unit_test_setup_teardown(f, bare, child_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_wanted),        TEST(test_unwanted),     TEST(test_string),
+		TEST(test_ranges),        TEST(test_memory),       TEST(test_triple_fault),
+		TEST(test_invalid_state), TEST(test_unknown_exit), BARE(test_no_page),
+		BARE(test_page_refused),  BARE(test_page_zero),
+	};
+
+	return cmocka_run_group_tests(tests, boot_machine, NULL);
+}
