@@ -5,6 +5,29 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 
+/* Codes that redoubt.ko makes; hv/abi/hypercalls.def and hv/abi/tlfs.h say what goes in and out. */
+enum rd_hvcall {
+	HVCALL_CREATE_PARTITION = 0x0040,
+	HVCALL_INITIALIZE_PARTITION = 0x0041,
+	HVCALL_FINALIZE_PARTITION = 0x0042,
+	HVCALL_DELETE_PARTITION = 0x0043,
+	HVCALL_SET_PARTITION_PROPERTY = 0x0045,
+	HVCALL_MAP_GPA_PAGES = 0x004b,
+	HVCALL_INSTALL_INTERCEPT = 0x004d,
+	HVCALL_CREATE_VP = 0x004e,
+	HVCALL_GET_VP_REGISTERS = 0x0050,
+	HVCALL_SET_VP_REGISTERS = 0x0051,
+	HVCALL_DELETE_PORT = 0x0058,
+	HVCALL_DISCONNECT_PORT = 0x005b,
+	HVCALL_CREATE_PORT = 0x0095,
+	HVCALL_CONNECT_PORT = 0x0096,
+	HVCALL_SIGNAL_EVENT_DIRECT = 0x00c0,
+	HVCALL_POST_MESSAGE_DIRECT = 0x00c1,
+	HVCALL_MAP_VP_STATE_PAGE = 0x00e1,
+	RD_HVCALL_RECEIVE_MESSAGE = 0x8e02,
+	RD_HVCALL_PARTITION_INFO = 0x8e03
+};
+
 /*
  * The pages that the hypervisor reads and writes in a call; lock covers both, from filling to
  * copying out.
@@ -18,5 +41,9 @@ struct rd_pages {
 int rd_pages_alloc(struct rd_pages *pages);
 void rd_pages_free(struct rd_pages *pages);
 int rd_hypercall(struct rd_pages *pages, u16 code, const void *in, size_t in_size);
+int rd_hypercall_locked(struct rd_pages *pages, u16 code, const void *in, size_t in_size);
+int rd_hypercall_finish(struct rd_pages *pages, u16 code, const void *in, size_t in_size);
+int rd_hypercall_at(u16 code, const void *in, void *out);
+int rd_hypercall_rep(u16 code, const void *in, void *out, u32 count);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
  * redoubt.ko: the root partition's door to the hypervisor. It finds Redoubt by CPUID and gives
- * /dev/redoubt, whose requests are hv/root/ioctl.h. It parses nothing of what the hypervisor
- * answers: that is the work of user space.
+ * /dev/redoubt, whose requests are hv/root/ioctl.h. Of what the hypervisor answers it reads the
+ * pool's place at the start; all other parsing is the work of user space.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,10 +18,18 @@
 
 #include "hv/root/hypercall.h"
 #include "hv/root/ioctl.h"
+#include "hv/root/pool.h"
+#include "hv/root/redoubt.h"
+#include "hv/root/synic.h"
 
 static_assert(sizeof(struct rd_info) <= PAGE_SIZE && sizeof(struct rd_log) <= PAGE_SIZE);
 static_assert(offsetof(struct rd_ioctl_info, out) == 8 && sizeof(struct rd_ioctl_info) % 8 == 0);
 static_assert(offsetof(struct rd_ioctl_log, out) == 8 && sizeof(struct rd_ioctl_log) % 8 == 0);
+
+static_assert(offsetof(struct rd_ioctl_partition_info, out) == 8 &&
+	      sizeof(struct rd_partition_info) <= PAGE_SIZE);
+
+static bool rd_children __ro_after_init; /* partitions can be created */
 
 /* Make a call with input of the user, and copy the answer to the user. */
 static int rd_call_user(struct rd_pages *pages, u16 code, const void *in, size_t in_size,
@@ -60,6 +68,17 @@ static long rd_ioctl_read_log(struct rd_pages *pages, struct rd_ioctl_log __user
 			    sizeof(request->out));
 }
 
+static long rd_ioctl_partition_info(struct rd_pages *pages,
+				    struct rd_ioctl_partition_info __user *request)
+{
+	struct rd_partition_info_in in;
+
+	if (copy_from_user(&in, &request->in, sizeof(in)))
+		return -EFAULT;
+	return rd_call_user(pages, RD_HVCALL_PARTITION_INFO, &in, sizeof(in), &request->out,
+			    sizeof(request->out));
+}
+
 static long rd_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	struct rd_pages *pages = file->private_data;
@@ -70,6 +89,10 @@ static long rd_ioctl(struct file *file, unsigned int command, unsigned long argu
 		return rd_ioctl_get_info(pages, request);
 	case RD_IOCTL_READ_LOG:
 		return rd_ioctl_read_log(pages, request);
+	case RD_IOCTL_PARTITION_INFO:
+		return rd_ioctl_partition_info(pages, request);
+	case RD_IOCTL_CREATE_PARTITION:
+		return rd_children ? rd_partition_create(request) : -EOPNOTSUPP;
 	default:
 		return -ENOTTY;
 	}
@@ -153,6 +176,8 @@ static int rd_greet(void)
 		error = -EPROTO;
 	else
 		pr_info("Redoubt %.*s\n", (int)sizeof(info->version), info->version);
+	if (!error)
+		rd_pool_init(info);
 	if (error == -EPROTO)
 		pr_err("the hypervisor has ABI %u, this module %u: use the module of its release\n",
 		       info->abi_version, RD_ABI_VERSION);
@@ -173,12 +198,35 @@ static int __init rd_init(void)
 	error = rd_greet();
 	if (error)
 		return error;
-	return misc_register(&rd_device);
+	error = rd_partition_init();
+	if (error)
+		goto pool;
+	/* Information and the log are there even where child partitions cannot be. */
+	error = rd_synic_init(RD_ROOT_SINT);
+	if (error)
+		pr_warn("no child partitions: the interrupt controller answers error %d\n", error);
+	rd_children = !error;
+	error = misc_register(&rd_device);
+	if (error)
+		goto synic;
+	return 0;
+synic:
+	if (rd_children)
+		rd_synic_exit();
+	rd_partition_exit();
+pool:
+	rd_pool_exit();
+	return error;
 }
 
+/* The kernel comes here only when no descriptor of any kind is left. */
 static void __exit rd_exit(void)
 {
 	misc_deregister(&rd_device);
+	rd_partition_exit();
+	if (rd_children)
+		rd_synic_exit();
+	rd_pool_exit();
 }
 
 module_init(rd_init);
