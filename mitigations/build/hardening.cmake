@@ -54,6 +54,9 @@ set(REDOUBT_PROGRAM
 	-fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
 	-fsanitize=bounds,signed-integer-overflow,integer-divide-by-zero -fsanitize-trap=all
 	${REDOUBT_WARNINGS})
+# Parsers in these programs: the same sources as in the hypervisor and the fuzz targets, freestanding here as there.
+set(REDOUBT_PROGRAM_WIRE ${REDOUBT_PROGRAM} -ffreestanding -nostdlibinc)
+list(REMOVE_ITEM REDOUBT_PROGRAM_WIRE -D_FORTIFY_SOURCE=3)
 set(REDOUBT_PROGRAM_LINK
 	-fuse-ld=lld -static-pie -Wl,-z,noexecstack,-z,relro,-z,now,--build-id=none,--fatal-warnings)
 

@@ -5,6 +5,29 @@
 
 file(GLOB unit_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true ${CMAKE_SOURCE_DIR}/tests/unit/*)
 set(unit_count 0)
+
+# The programs of the root, without their main, with sanitizers: tests of hv/host take from these what they name.
+function(redoubt_host_room name)
+	list(TRANSFORM ARGN PREPEND ${CMAKE_SOURCE_DIR}/)
+	add_library(room_${name} STATIC ${ARGN})
+	target_include_directories(room_${name} PRIVATE ${CMAKE_SOURCE_DIR})
+	target_compile_options(room_${name} PRIVATE ${REDOUBT_SANITIZE})
+endfunction()
+redoubt_host_room(lib hv/host/lib/chan.c hv/host/lib/ipc.c hv/host/lib/start.c mitigations/sandbox/sandbox.c)
+redoubt_host_room(storvsp hv/host/storvsp/session.c hv/host/storvsp/storvsp.c hv/host/storvsp/disk.c)
+redoubt_host_room(netvsp hv/host/netvsp/netvsp.c hv/host/netvsp/data.c)
+redoubt_host_room(vswitch hv/host/vswitch/vswitch.c hv/host/vswitch/forward.c)
+redoubt_host_room(ic hv/host/ic/component.c)
+redoubt_host_room(console hv/host/console/store.c)
+redoubt_host_room(vmworker hv/host/vmworker/acpi.c hv/host/vmworker/loader.c hv/host/vmworker/ports.c
+	hv/host/vmworker/console.c hv/host/vmworker/vmbus.c hv/host/vmworker/loop.c hv/host/vmworker/intercept.c
+	hv/host/vmworker/policy.c)
+file(GLOB vmmgr_sources RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/host/vmmgr/*.c)
+list(REMOVE_ITEM vmmgr_sources hv/host/vmmgr/main.c)
+redoubt_host_room(vmmgr ${vmmgr_sources})
+include(${CMAKE_SOURCE_DIR}/hv/host/vmworker/dsdt.cmake)
+vmworker_dsdt(room_vmworker)
+find_library(REDOUBT_liburing.a liburing.a REQUIRED) # the shared one of Debian 12 lacks two functions
 foreach(folder ${unit_folders})
 	get_filename_component(room ${folder} NAME)
 	file(GLOB fixtures CONFIGURE_DEPENDS ${folder}/*.c)
@@ -22,9 +45,19 @@ foreach(folder ${unit_folders})
 			target_link_libraries(${target} PRIVATE core_host)
 		elseif(room STREQUAL "boot")
 			target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/hv/boot/layout.c)
+		elseif(room STREQUAL "hostlib")
+			target_link_libraries(${target} PRIVATE
+				room_storvsp room_netvsp room_vswitch room_lib ${REDOUBT_liburing.a} seccomp)
+		elseif(room STREQUAL "ic" OR room STREQUAL "console")
+			target_link_libraries(${target} PRIVATE room_${room} room_lib seccomp)
+		elseif(room STREQUAL "vmworker")
+			target_link_libraries(${target} PRIVATE room_vmworker room_lib seccomp)
+		elseif(room STREQUAL "vmmgr")
+			target_link_libraries(${target} PRIVATE room_vmmgr room_lib yaml jansson seccomp)
 		elseif(room STREQUAL "hvctl")
 			target_sources(${target} PRIVATE
-				${CMAKE_SOURCE_DIR}/hv/host/hvctl/check.c ${CMAKE_SOURCE_DIR}/hv/host/hvctl/text.c)
+				${CMAKE_SOURCE_DIR}/hv/host/hvctl/check.c ${CMAKE_SOURCE_DIR}/hv/host/hvctl/text.c
+				${CMAKE_SOURCE_DIR}/hv/host/hvctl/manager.c)
 			target_link_libraries(${target} PRIVATE jansson)
 		endif()
 		target_link_libraries(${target} PRIVATE wire_host cmocka)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* hvctl: shows what the hypervisor says of itself. Command line here; see docs/man/hvctl.8. */
-#include "hv/host/hvctl/hvctl.h"
+/* hvctl: what the hypervisor says of itself, and virtual machines. Command line here; see docs/man/hvctl.8. */
+#include "hv/host/hvctl/manager.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -16,12 +16,18 @@ const char *const level_names[LEVEL_COUNT] = { "error", "warning", "info", "debu
 static const char usage_text[] =
 	"usage: hvctl info [--json]\n"
 	"       hvctl dmesg [--json] [--level LEVEL] [--follow]\n"
+	"       hvctl create FILE [--replace] | delete NAME\n"
+	"       hvctl start NAME | stop NAME [--timeout SECONDS] | kill NAME\n"
+	"       hvctl list | show NAME | ps [NAME] | console NAME\n"
 	"       hvctl --help | --version\n"
 	"\n"
 	"  info     version, CPUs, memory by owner, protections, IOMMU, what was denied\n"
 	"  dmesg    the hypervisor's log; LEVEL is error, warning, info or debug (default),\n"
 	"           and more serious records are shown too; --follow waits for new ones\n"
-	"  --json   one JSON object (info) or one per line (dmesg)\n"
+	"  --json   one JSON object, or one per line (dmesg)\n"
+	"\n"
+	"  create, delete, start, stop, kill, list, show, ps, console: virtual machines, served\n"
+	"  by vmmgr; each has --help, and --json but for console\n"
 	"\n"
 	"Exit status: 0 good, 1 error, 2 wrong usage.\n";
 
@@ -93,6 +99,9 @@ static int run(int argc, char **argv)
 	int fd;
 	int code;
 
+	if (machine_verb(argv[0])) {
+		return machine_run(argc, argv);
+	}
 	if (!dmesg && strcmp(argv[0], "info") != 0) {
 		return usage_error("unknown command", argv[0]);
 	}

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A whole session of a network adapter. Input: a script of what the guest, the switch and the manager do; negotiation is one
+ * of the actions, a process that dies and is replaced another. Checked: every message that wants an answer gets exactly one, in
+ * order; a section is never given twice and none is lost; the host writes to the ring, its half of the headers and the receive buffer only.
+ */
+#include <stdlib.h>
+
+#include "fuzz/script.h"
+#include "tests/guest/nvsp_guest.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define ACTIONS_MAX 200
+#define SECTIONS (GUEST_RECEIVE_PAGES * 4096u / NVSP_SECTION_BYTES)
+#define WAITING_MAX 4096u
+
+static const uint8_t mac[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
+
+static uint8_t memory[GUEST_BYTES], shadow[GUEST_BYTES];
+static struct nvsp_guest g;
+static struct nvsp_session s;
+static struct nvsp_batch b;
+static struct nvsp_io io;
+static struct ring in, out;
+
+/* The guest's own books. */
+static uint64_t waiting[WAITING_MAX]; /* transactions without an answer */
+static uint32_t first, last;
+static bool held[SECTIONS];
+static uint32_t held_count;
+static bool tampered; /* with rings: only memory safety is promised */
+static bool broken;
+
+static void open_channel(void)
+{
+	guest_init(&g, memory);
+	CHECK_FUZZ(guest_io(&g, &io, &in, &out));
+	nvsp_session_reset(&s);
+	nvsp_session_open(&s, &io);
+	nvsp_batch_clear(&b);
+	memset(held, 0, sizeof(held));
+	held_count = 0;
+	first = last = 0;
+	tampered = broken = false;
+}
+
+static void expect(uint64_t transaction)
+{
+	if (transaction != 0) {
+		CHECK_FUZZ(last - first < WAITING_MAX);
+		waiting[last++ % WAITING_MAX] = transaction;
+	}
+}
+
+static void page_same(uint32_t page)
+{
+	CHECK_FUZZ(memcmp(memory + page * 4096u, shadow + page * 4096u, 4096) == 0);
+}
+
+/* Comparing all of the memory costs most of the time: every fourth step, and where frames are delivered. */
+static bool watched;
+static uint32_t steps;
+
+static void before_host(bool always)
+{
+	watched = always || (steps++ & 3) == 0;
+	if (watched) {
+		memcpy(shadow, memory, sizeof(memory));
+	}
+}
+
+static void check_memory(void)
+{
+	for (uint32_t page = 0; page < GUEST_PAGES; page++) {
+		bool ring = page == GUEST_UP ||
+			    (page >= GUEST_DOWN && page < GUEST_DOWN + GUEST_RING_PAGES);
+		bool receive = page >= GUEST_RECEIVE && page < GUEST_RECEIVE + GUEST_RECEIVE_PAGES;
+
+		if (!ring && !receive) {
+			page_same(page);
+		}
+	}
+	/* Of the ring from the guest: read_index and interrupt_mask. */
+	CHECK_FUZZ(memcmp(memory, shadow, 4) == 0 && memcmp(memory + 12, shadow + 12, 4084) == 0);
+}
+
+static void after_host(enum nvsp_result r)
+{
+	if (watched) {
+		check_memory();
+	}
+	for (uint32_t i = 0; i < b.count; i++) {
+		CHECK_FUZZ(range_within(b.frame[i].offset, b.frame[i].length, b.used));
+		CHECK_FUZZ(rndis_frame_fits(b.pool + b.frame[i].offset, b.frame[i].length));
+	}
+	CHECK_FUZZ(b.used <= NVSP_POOL_BYTES && b.count <= NVSP_FRAMES_MAX);
+	CHECK_FUZZ(nvsp_session_valid(&s));
+	CHECK_FUZZ(s.outstanding <= s.sections);
+	if (r == NVSP_BROKEN) {
+		CHECK_FUZZ(tampered);
+		broken = true;
+	}
+}
+
+static enum nvsp_result serve(void)
+{
+	enum nvsp_result r;
+
+	if (broken) {
+		return NVSP_BROKEN;
+	}
+	do {
+		before_host(false);
+		r = nvsp_serve(&s, &io, &b, 64);
+		after_host(r);
+		nvsp_batch_clear(&b);
+	} while (r == NVSP_MORE);
+	return r;
+}
+
+static void deliver(struct script *in_script)
+{
+	uint32_t length = (uint32_t)script_take(in_script, 2) % 1600;
+	uint8_t *m = calloc(1, RNDIS_PACKET_HEADER + length);
+	uint8_t kind = (uint8_t)script_take(in_script, 1);
+	enum nvsp_result r;
+
+	if (m == NULL || broken) {
+		free(m);
+		return;
+	}
+	if (length >= 14) {
+		memcpy(m + RNDIS_PACKET_HEADER, mac, 6);
+		m[RNDIS_PACKET_HEADER] = (uint8_t)(m[RNDIS_PACKET_HEADER] | (kind & 1));
+		m[RNDIS_PACKET_HEADER + 12] = (kind & 2) != 0 ? 0x81 : 0x08;
+	}
+	before_host(true);
+	r = nvsp_deliver(&s, &io, m, length);
+	after_host(r);
+	CHECK_FUZZ(r != NVSP_OK || s.rndis.filter != 0);
+	free(m);
+}
+
+/* The guest reads one packet. false: there is none. */
+static bool take(bool give_back)
+{
+	uint32_t length, offset, section;
+
+	if (!guest_take(&g)) {
+		return false;
+	}
+	if (tampered) {
+		return true;
+	}
+	if (g.p.type == RING_COMPLETION) {
+		uint32_t payload = g.p.length - g.p.offset;
+
+		CHECK_FUZZ(first != last && g.p.transaction == waiting[first++ % WAITING_MAX]);
+		CHECK_FUZZ(payload == NVSP_BYTES || payload == 0);
+		return true;
+	}
+	CHECK_FUZZ(g.p.type == RING_DATA_XFER_PAGES && g.p.offset == 32);
+	length = le32(g.packet + 24);
+	offset = le32(g.packet + 28);
+	section = offset / NVSP_SECTION_BYTES;
+	CHECK_FUZZ(offset % NVSP_SECTION_BYTES == 0 && section < SECTIONS);
+	CHECK_FUZZ(length >= 8 && length <= NVSP_SECTION_BYTES);
+	CHECK_FUZZ(g.p.transaction == section + 1);
+	CHECK_FUZZ(!held[section]);
+	for (uint32_t i = 0; i < 4; i++) { /* the message says its own length */
+		CHECK_FUZZ(*guest_receive_byte(&g, offset + 4 + i) == (uint8_t)(length >> (8 * i)));
+	}
+	if (!give_back || !guest_return(&g, section + 1)) {
+		held[section] = true;
+		held_count++;
+	}
+	return true;
+}
+
+static void negotiate(void)
+{
+	expect(guest_message(&g, NVSP_INIT, NVSP_VERSION_61, NVSP_VERSION_61, 0, true));
+	expect(guest_message(&g, NVSP_SEND_RECEIVE_BUFFER, GUEST_GPADL_RECEIVE, 0xcafe, 0, true));
+	expect(guest_message(&g, NVSP_SEND_SEND_BUFFER, GUEST_GPADL_SEND, 0, 0, true));
+	serve();
+	expect(guest_initialize(&g, 1));
+	serve();
+	expect(guest_filter(&g, 2, RNDIS_FILTER_PROMISCUOUS));
+	serve();
+}
+
+static void any_message(struct script *in_script)
+{
+	static const uint8_t types[] = { 1, 2, 100, 101, 103, 104, 106, 107, 108, 125, 129, 133 };
+	uint32_t type = types[script_take(in_script, 1) % sizeof(types)];
+	uint32_t a = (uint32_t)script_take(in_script, 4), c = (uint32_t)script_take(in_script, 4);
+
+	if (type == NVSP_REVOKE_RECEIVE_BUFFER && s.outstanding != 0) {
+		return; /* a driver that revokes with sections out has given them up */
+	}
+	expect(guest_message(&g, type, a, c, (uint32_t)script_take(in_script, 4),
+			     (script_take(in_script, 1) & 1) != 0));
+	if (last != first && waiting[(last - 1) % WAITING_MAX] == GUEST_NO_RESPONSE) {
+		last--;
+	}
+}
+
+static void fill(struct script *in_script, uint8_t *to, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		to[i] = (uint8_t)script_take(in_script, 1);
+	}
+}
+
+static void send_section(struct script *in_script)
+{
+	uint32_t section = (uint32_t)script_take(in_script, 1) % 5;
+	uint32_t channel = (uint32_t)script_take(in_script, 1) % 3;
+	uint32_t length = (uint32_t)script_take(in_script, 2) % 6200;
+	uint8_t bytes[256];
+	uint32_t n = (uint32_t)script_take(in_script, 1);
+
+	fill(in_script, bytes, n);
+	guest_fill_send(&g, section % 4 * 6144, bytes, n);
+	expect(guest_send_section(&g, channel, section, length));
+}
+
+static void send_packet(struct script *in_script)
+{
+	uint8_t frame[600] = { 0 }, m[700], ppi[16] = { 16, 0, 0, 0, 0, 0, 0, 0, 12 };
+	uint32_t length = (uint32_t)script_take(in_script, 2) % sizeof(frame), n;
+	bool info = (script_take(in_script, 1) & 1) != 0;
+
+	ppi[4] = (uint8_t)script_take(in_script, 1);
+	ppi[12] = (uint8_t)script_take(in_script, 1);
+	n = guest_rndis_packet(m, frame, length, ppi, info ? 16 : 0);
+	guest_fill_send(&g, 6144, m, n);
+	expect(guest_send_section(&g, NVSP_DATA, 1, n));
+}
+
+static void send_ranges(struct script *in_script)
+{
+	uint32_t count = (uint32_t)script_take(in_script, 1) % 33;
+	uint32_t channel = (uint32_t)script_take(in_script, 1) % 2;
+	struct guest_range r[33];
+
+	for (uint32_t i = 0; i < count; i++) {
+		r[i].offset = (uint32_t)script_take(in_script, 2) % 5000;
+		r[i].length = (uint32_t)script_take(in_script, 2) % 9000;
+		r[i].page = (uint32_t)script_take(in_script, 1) % (GUEST_PAGES + 8);
+	}
+	fill(in_script, guest_page(&g, GUEST_SCRATCH), (uint32_t)script_take(in_script, 1));
+	expect(guest_send_ranges(&g, channel, NVSP_SECTION_NONE, 0, r, count));
+}
+
+static void control(struct script *in_script)
+{
+	static const uint32_t oids[] = {
+		0x00010106, 0x00010107, 0x0001010e, 0x00010111, 0x00010114,
+		0x01010101, 0x01010102, 0xfc01020c, 0xfc01020d, 0x00020216
+	};
+	uint32_t words[5] = { (uint32_t)script_take(in_script, 1),
+			      oids[script_take(in_script, 1) % 10],
+			      (uint32_t)script_take(in_script, 1), 20, 0 };
+	uint8_t info[32];
+
+	fill(in_script, info, sizeof(info));
+	expect(guest_control(&g, (uint32_t)script_take(in_script, 1) % 10, words, 5, info,
+			     sizeof(info)));
+}
+
+static void raw_packet(struct script *in_script)
+{
+	uint16_t type = (uint16_t)(script_take(in_script, 1) % 13);
+	uint16_t flags = (uint16_t)script_take(in_script, 1);
+	uint32_t head = (uint32_t)script_take(in_script, 1) % 16 * 8;
+	uint32_t length = (uint32_t)script_take(in_script, 1) % 64;
+	uint8_t bytes[256];
+
+	fill(in_script, bytes, head + length);
+	if (type == RING_COMPLETION) {
+		return; /* see give_section */
+	}
+	if (guest_packet(&g, type, flags, g.transaction + 1, bytes, head, bytes + head, length)) {
+		g.transaction++;
+		if ((flags & RING_WANT_COMPLETION) != 0) {
+			expect(g.transaction);
+		}
+	}
+}
+
+/* One that the guest has, or one that it has not. */
+static void give_section(struct script *in_script)
+{
+	uint32_t section = (uint32_t)script_take(in_script, 1) % SECTIONS;
+
+	if (held[section]) {
+		if (guest_return(&g, section + 1)) {
+			held[section] = false;
+			held_count--;
+		}
+	} else if ((script_take(in_script, 1) & 1) != 0) {
+		(void)guest_return(&g, script_take(in_script, 8) | 1ull << 32);
+	}
+}
+
+static void tamper(struct script *in_script)
+{
+	uint32_t page = (script_take(in_script, 1) & 1) != 0 ? GUEST_UP : GUEST_DOWN;
+	uint32_t at = (uint32_t)script_take(in_script, 1) % 20 * 4;
+
+	guest_put32(guest_page(&g, page) + at, (uint32_t)script_take(in_script, 4));
+	tampered = true;
+}
+
+/* The process dies between two steps. (Between two instructions: test_nvsp_kill.c) */
+static void restart(void)
+{
+	if (broken || tampered) {
+		return;
+	}
+	CHECK_FUZZ(guest_io(&g, &io, &in, &out));
+	CHECK_FUZZ(nvsp_session_valid(&s) && nvsp_session_continues(&s, &io));
+	CHECK_FUZZ(nvsp_session_resume(&s, &io, &b) == NVSP_OK);
+	nvsp_batch_clear(&b);
+}
+
+static void act(struct script *in_script)
+{
+	switch (script_take(in_script, 1) % 18) {
+	case 0:
+		negotiate();
+		break;
+	case 1:
+		any_message(in_script);
+		break;
+	case 2:
+		send_section(in_script);
+		break;
+	case 3:
+		send_packet(in_script);
+		break;
+	case 4:
+		send_ranges(in_script);
+		break;
+	case 5:
+		control(in_script);
+		break;
+	case 6:
+		raw_packet(in_script);
+		break;
+	case 7:
+	case 8:
+		deliver(in_script);
+		break;
+	case 9:
+	case 10:
+		(void)take((script_take(in_script, 1) & 1) != 0);
+		break;
+	case 11:
+		give_section(in_script);
+		break;
+	case 12:
+		tamper(in_script);
+		break;
+	case 13:
+		nvsp_session_link(&s, (script_take(in_script, 1) & 1) != 0);
+		break;
+	case 14:
+		if (held_count == 0 && s.outstanding == 0) {
+			nvsp_session_gpadl_gone(&s, GUEST_GPADL_RECEIVE);
+		}
+		break;
+	case 15:
+		restart();
+		break;
+	case 16:
+		open_channel();
+		break;
+	default:
+		(void)serve();
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct script in_script = { data, size, 0 };
+
+	nvsp_session_start(&s, mac);
+	steps = 0;
+	open_channel();
+	for (uint32_t i = 0; i < ACTIONS_MAX && script_more(&in_script); i++) {
+		act(&in_script);
+		if ((i & 3) == 3) {
+			(void)serve();
+		}
+	}
+	if (tampered) {
+		(void)serve();
+		return 0;
+	}
+	/* The guest reads everything and gives everything back: all is answered, nothing is out. */
+	for (uint32_t i = 0; i < 64; i++) {
+		enum nvsp_result r = serve();
+
+		CHECK_FUZZ(r == NVSP_EMPTY || r == NVSP_BLOCKED);
+		if (r == NVSP_EMPTY && first == last && s.outstanding == 0) {
+			break;
+		}
+		while (take(true)) {
+		}
+		for (uint32_t k = 0; k < SECTIONS; k++) {
+			if (held[k] && guest_return(&g, k + 1)) {
+				held[k] = false;
+			}
+		}
+	}
+	CHECK_FUZZ(serve() == NVSP_EMPTY);
+	CHECK_FUZZ(first == last);
+	CHECK_FUZZ(s.outstanding == 0);
+	return 0;
+}

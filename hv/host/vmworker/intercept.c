@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Why a VP stopped, and how it goes on. The path of a port access is a copy, a switch and one ioctl. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+
+#include "hv/host/vmworker/worker.h"
+#include "hv/root/ioctl.h"
+
+static void run(struct worker *w, uint32_t index, struct rd_run *run)
+{
+	if (ioctl(w->vp[index].fd, RD_IOCTL_RUN, run) != 0) {
+		worker_guest_ended(w, PM_GUEST_FAILED, "VP %u cannot be run: error %d", index,
+				   errno);
+	}
+}
+
+static void io_port(struct worker *w, uint32_t index, const struct hv_message *m)
+{
+	struct hv_io_port_intercept a;
+	struct ports_result r;
+	struct rd_run go;
+
+	memcpy(&a, m->payload, sizeof(a));
+	ports_access(&w->ports, &a, &r);
+	for (uint32_t i = 0; i < r.sent; i++) {
+		console_put(&w->console, r.bytes[i]);
+	}
+	switch (r.event) {
+	case PORTS_OFF:
+		worker_guest_ended(w, PM_GUEST_OFF, "VP %u powered the guest off", index);
+		return;
+	case PORTS_RESET:
+		worker_guest_ended(w, PM_GUEST_RESET, "VP %u asked for a reset", index);
+		return;
+	case PORTS_REFUSED:
+		worker_guest_ended(w, PM_GUEST_CRASHED, "VP %u: %s %#x at rip %#llx", index, r.text,
+				   a.port, (unsigned long long)a.header.rip);
+		return;
+	default:
+		break;
+	}
+	memset(&go, 0, sizeof(go));
+	go.flags = r.read ? RD_RUN_RAX : 0;
+	go.length = a.header.length;
+	go.rax = r.rax;
+	run(w, index, &go);
+}
+
+static void unmapped(struct worker *w, uint32_t index, const struct hv_message *m)
+{
+	static const char *const verb[] = { "read", "wrote", "executed" };
+	struct hv_memory_intercept a;
+
+	memcpy(&a, m->payload, sizeof(a));
+	worker_guest_ended(w, PM_GUEST_CRASHED,
+			   "VP %u %s outside its memory: address %#llx at rip %#llx", index,
+			   a.header.access < 3 ? verb[a.header.access] : "was",
+			   (unsigned long long)a.gpa, (unsigned long long)a.header.rip);
+}
+
+static void crashed(struct worker *w, uint32_t index, const struct hv_message *m, const char *what)
+{
+	struct hv_intercept_header h;
+
+	memcpy(&h, m->payload, sizeof(h));
+	worker_guest_ended(w, PM_GUEST_CRASHED, "VP %u: %s at rip %#llx", index, what,
+			   (unsigned long long)h.rip);
+}
+
+void worker_intercept(struct worker *w, uint32_t index)
+{
+	struct hv_message m;
+	char text[48];
+
+	if (w->ended) {
+		return;
+	}
+	memcpy(&m, w->vp[index].page,
+	       sizeof(m)); /* once: another intercept may replace it after RUN */
+	switch (m.type) {
+	case HV_MESSAGE_IO_PORT:
+		io_port(w, index, &m);
+		break;
+	case HV_MESSAGE_UNMAPPED_GPA:
+		unmapped(w, index, &m);
+		break;
+	case HV_MESSAGE_UNRECOVERABLE:
+		crashed(w, index, &m, "triple fault or impossible state");
+		break;
+	case HV_MESSAGE_HALT:
+		crashed(w, index, &m, "halted for ever, interrupts off");
+		break;
+	default:
+		(void)snprintf(text, sizeof(text), "unexpected intercept %#x", m.type);
+		crashed(w, index, &m, text);
+		break;
+	}
+}

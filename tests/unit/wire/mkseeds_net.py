@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes the seeds in fuzz/corpus/ for the fuzz targets of the network: nvsp, rndis, oid, ethsw.
+
+usage: mkseeds_net.py ROOT
+"""
+import pathlib
+import struct
+import sys
+
+MAC = bytes.fromhex("021122334455")
+
+
+def frame(length, tagged=False):
+    head = b"\xff" * 6 + MAC + (b"\x81\x00\x00\x64" if tagged else b"") + b"\x08\x00"
+    return head + bytes(i & 0xFF for i in range(length - len(head)))
+
+
+def ppi(kind, value):
+    return struct.pack("<IIII", 16, kind, 12, value)
+
+
+def packet(data, info=b"", pad=0):
+    n = 44 + len(info) + len(data) + pad
+    fields = (1, n, 36 + len(info), len(data), 0, 0, 0, 36, len(info), 0, 0)
+    return struct.pack("<11I", *fields) + info + data + bytes(pad)
+
+
+def rndis_seeds():
+    one = packet(frame(60))
+    cut = struct.pack("<H", 44)
+    yield "frame", cut + one
+    yield "header_cut", struct.pack("<H", 30) + one
+    yield "full", struct.pack("<H", 700) + packet(frame(1514))
+    yield "tagged_inline", cut + packet(frame(1518, True))
+    yield "vlan", cut + packet(frame(60), ppi(6, 0x641))
+    yield "hash_and_vlan", cut + packet(frame(100), ppi(8, 0xDEADBEEF) + ppi(6, 0x10))
+    yield "checksum", cut + packet(frame(60), ppi(0, 5))
+    yield "three", cut + packet(frame(61), pad=7) + packet(frame(62), pad=6) + packet(frame(63))
+    yield "eight", cut + packet(frame(60)) * 8
+    yield "seventeen", cut + packet(frame(60)) * 17
+    yield "second_broken", cut + one + b"\x01\0\0\0\xff\xff\xff\xff" + one
+    yield "too_long", cut + packet(frame(1515))
+    yield "too_short", cut + packet(b"\x00" * 13)
+    yield "tail", cut + one + b"\x01\0\0\0"
+
+
+def control(kind, words, info=b""):
+    body = struct.pack("<%dI" % len(words), *words) + info
+    m = struct.pack("<II", kind, 8 + len(body)) + body
+    return struct.pack("<H", len(m)) + m
+
+
+def query(oid, info=b""):
+    return control(4, [7, oid, len(info), 20, 0], info)
+
+
+def set_oid(oid, info):
+    return control(5, [8, oid, len(info), 20, 0], info)
+
+
+def oid_seeds():
+    init = control(2, [1, 1, 0, 0x4000])
+    caps = struct.pack("<BBH", 0xA7, 3, 156) + bytes(152)
+    parameters = struct.pack("<BBHB", 0x80, 3, 28, 1) + bytes(23)
+    yield "probe", init + b"".join(
+        [
+            query(0x00010106),
+            query(0x01010101),
+            query(0x00020216),
+            query(0xFC01020D, caps),
+            set_oid(0xFC01020C, parameters),
+            query(0x00010114),
+            query(0x00010107),
+            query(0x00010203, struct.pack("<BBH", 0x88, 2, 18) + bytes(14)),
+            set_oid(0x0001010E, b"\x0d\0\0\0"),
+            set_oid(0x0001010E, b"\0\0\0\0"),
+            control(3, [9]),
+        ]
+    )
+    yield "early", query(0x01010101) + set_oid(0x0001010E, b"\x01\0\0\0") + init
+    yield "version", control(2, [1, 2, 0, 0x4000])
+    yield "keepalive", init + control(8, [5])
+    yield "name", init + set_oid(0x0001021B, struct.pack("<5I", 20, 28, 2, 48, 24) + bytes(52))
+    yield "offload_on", init + set_oid(0xFC01020C, struct.pack("<BBHB", 0x80, 3, 28, 4) + bytes(23))
+    yield "filters", init + b"".join(set_oid(0x0001010E, struct.pack("<I", 1 << i)) for i in range(32))
+    yield "outside", init + control(5, [8, 0x0001010E, 4, 25, 0], b"\x01\0\0\0")
+
+
+
+def ethsw_seeds():
+    def add(ident, kind):
+        return bytes([0, ident, kind])
+
+    def send(source_port, length, dst, src, ethertype=8):
+        return bytes([2, source_port]) + struct.pack("<H", length) + bytes([dst, src, ethertype])
+
+    ports = add(1, 1) + add(2, 2) + add(3, 3)
+    yield "unicast", b"\x01" + ports + send(0, 60, 2, 1) + send(1, 60, 1, 2) + send(0, 60, 9, 1)
+    yield "broadcast", b"\x01" + ports + send(0, 60, 0xE0, 1) + send(63, 60, 0xE0, 9)
+    yield "spoofed", b"\x01" + ports + send(0, 60, 2, 3) + send(63, 60, 2, 1) + send(0, 60, 2, 0xE0)
+    yield "sizes", b"\x00" + ports + b"".join(
+        send(0, n, 2, 1, t) for n in (13, 14, 1514, 1515, 1518, 1519) for t in (8, 0x81)
+    )
+    yield "reserved", b"\x01" + ports + send(0, 60, 0xD0, 1) + send(0, 60, 0xDF, 1) + send(0, 60, 0, 1)
+    yield "removed", b"\x01" + ports + bytes([1, 1]) + send(0, 60, 2, 1) + send(1, 60, 1, 2) + add(9, 2)
+
+
+def nvsp_seeds():
+    negotiate, serve, take, restart, reopen = b"\x00", b"\x11", b"\x09\x01", b"\x0f", b"\x10"
+    keep = b"\x09\x00"
+
+    def deliver(length, kind=0):
+        return b"\x07" + struct.pack("<HB", length, kind)
+
+    def send(length, info=0, kind=0, value=0):
+        return b"\x03" + struct.pack("<HBBB", length, info, kind, value)
+
+    def ask(kind, oid, length=0):
+        return b"\x05" + bytes([1, oid, length]) + bytes(32) + bytes([kind])
+
+    yield "session", negotiate + take * 6 + send(60) + serve + take + deliver(60) + keep + b"\x0b\x00"
+    yield "restart", negotiate + restart + send(200) + deliver(100) + restart + serve + take * 9
+    yield "reopen", negotiate + deliver(60) * 3 + reopen + negotiate + deliver(60) + take * 20
+    yield "sections", negotiate + take * 6 + (deliver(60) + keep) * 30 + ask(4, 5) * 10 + serve
+    yield "asleep", negotiate + (send(60) + deliver(60)) * 60
+    yield "control", negotiate + b"".join(ask(k, o) + serve + take * 2 for k in (2, 4, 5, 8) for o in (0, 2, 5, 8))
+    yield "vlan", negotiate + send(100, 1, 6, 0x40) + send(100, 1, 0, 1) + serve + take * 9
+    yield "messages", b"".join(b"\x01" + bytes([t]) + bytes(12) + b"\x01" for t in range(12)) + take * 12
+    yield "link", negotiate + b"\x0d\x00" + serve + take * 9 + b"\x0d\x01" + serve + take
+    yield "tamper", negotiate + b"\x0c\x01\x00\x03\0\0\0" + serve + deliver(60)
+    yield "gpadl", negotiate + take * 8 + serve + b"\x0e" + deliver(60) + negotiate
+    ranges = struct.pack("<HHB", 0, 44, 40) + struct.pack("<HHB", 100, 60, 41)
+    yield "ranges", negotiate + b"\x04\x02\x00" + ranges + b"\x2c" + packet(frame(60))[:44] + serve
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]) / "fuzz" / "corpus"
+    for name, seeds in (
+        ("rndis", rndis_seeds()),
+        ("oid", oid_seeds()),
+        ("ethsw", ethsw_seeds()),
+        ("nvsp", nvsp_seeds()),
+    ):
+        folder = root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed, data in seeds:
+            (folder / seed).write_bytes(data)
+
+
+main()
