@@ -33,7 +33,8 @@ def main():
     p.add_argument("--boot", choices=mc.BOOTS, default="mb1")
     p.add_argument("--cpus", type=int, default=1)
     p.add_argument("--mem", type=int, default=2048, help="MiB")
-    p.add_argument("--accel", choices=("tcg", "kvm"), default="tcg")
+    p.add_argument("--accel", choices=("tcg", "tcg,thread=multi", "kvm"), default="tcg",
+                   help="tcg,thread=multi: a thread per CPU, with QEMU's defect (docs/architecture.md)")
     p.add_argument("--icount", action="store_true", help="virtual time: 1 instruction = 2 ns (1 CPU)")
     p.add_argument("--iommu", action="store_true", help="amd-iommu (q35)")
     p.add_argument("--virtio-iommu", action="store_true", help="with --iommu: virtio devices behind it too")

@@ -76,8 +76,7 @@ def _matrix(hv):
     for k in KERNELS:
         for m in MACHINES:
             for b in boots:
-                # unstable above Redoubt (docs/architecture.md, "Known defect"): the soaks run with --all only
-                full = not hv and (k, m, b) == ("6.1", "q35", first)
+                full = (k, m, b) == ("6.1", "q35", first)
                 cases.append(Case(k, m, b, hv, iommu=hv and m == "q35" and b != first,
                                   checks=NAMES if full else brief, default=(k, m, b) in subset))
     few = ("cpus", "interrupts", "clocks", "timerfd", "offline", "dmesg")
@@ -90,7 +89,7 @@ def _matrix(hv):
         cases.append(replace(restart, tag=f"reboot-{how}", append=f"reboot={word},force", default=False))
     cases.append(replace(restart, kernel="6.12", machine="pc", boot="grub-bios", default=False))
     cases.append(replace(restart, kernel="6.12", boot="grub-uefi", default=False))
-    cases.append(Case("6.1", "q35", first, hv, checks=("offline", "soak", "dmesg"), tag="soak-short"))
+    cases.append(Case("6.1", "q35", first, hv, checks=("offline", "soak", "dmesg"), tag="soak-short", default=True))
     for k, m in (("6.1", "q35"), ("6.12", "pc")):
         cases.append(Case(k, m, first, hv, checks=("cpus", "soak", "interrupts", "dmesg"), soak=LONG_SOAK, tag="soak"))
     return cases

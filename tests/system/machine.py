@@ -58,7 +58,7 @@ class Spec:
     machine: str = "q35"
     cpus: int = 2
     mem: int = 2048
-    accel: str = "tcg"
+    accel: str = "tcg"                  # several CPUs then take turns in one thread: see docs/architecture.md
     cpu: str = None
     disks: tuple = ()                   # ("ahci"|"virtio", MiB or path)
     nics: tuple = ()                    # "e1000" | "virtio"
@@ -70,6 +70,11 @@ class Spec:
     debugcon: bool = False
     no_reboot: bool = True
     extra: tuple = field(default_factory=tuple)
+
+
+def _accel(spec):
+    """QEMU's emulation with a thread per CPU corrupts CPU 0's mode at another CPU's FXRSTOR (docs/architecture.md)."""
+    return "tcg,thread=single" if spec.accel == "tcg" and spec.cpus > 1 else spec.accel
 
 
 def _die_with_parent():
@@ -126,7 +131,7 @@ class Machine:
             raise SetupError("boot way mb1 needs the hypervisor's ELF file")
         a = [QEMU, "-nodefaults", "-no-user-config", "-display", "none",
              "-machine", s.machine, "-m", str(s.mem), "-smp", str(s.cpus),
-             "-accel", s.accel, "-cpu", s.cpu or (CPU_KVM if s.accel == "kvm" else CPU_TCG)]
+             "-accel", _accel(s), "-cpu", s.cpu or (CPU_KVM if s.accel == "kvm" else CPU_TCG)]
         if s.iommu:
             if s.machine != "q35":
                 raise SetupError("amd-iommu exists on q35 only")
