@@ -25,12 +25,19 @@ GUEST = HERE / "guest"
 
 # name used on our command lines -> Debian's metapackage
 KERNELS = {"6.1": "linux-image-amd64", "6.12": "linux-image-6.12-amd64"}
+# What guests run: the same, and the flavour for virtual machines.
+GUEST_KERNELS = {**KERNELS, "6.1-cloud": "linux-image-cloud-amd64", "6.12-cloud": "linux-image-6.12-cloud-amd64"}
 
 # Modules that a root needs on the test machines; what they depend on follows.
 MODULES = (
     "scsi_mod", "sd_mod", "libata", "ahci", "ata_piix",
     "virtio_pci", "virtio_blk", "virtio_net", "e1000", "msr", "cpuid",
 )
+
+# Modules that a guest on VMBus needs: all are Debian's own.
+GUEST_MODULES = ("hv_vmbus", "hv_utils", "scsi_mod", "sd_mod", "hv_storvsc", "hv_netvsc", "ext4")
+# And the root of a machine with guests, besides MODULES.
+HOST_MODULES = ("tun", "ext4", "loop", "brd")
 
 APPLETS = (
     "sh ash cat echo grep sed awk cut tr head tail sort uniq wc tee sleep ls mkdir mount "
@@ -188,8 +195,8 @@ def _from_folder(name, folder):
 
 def kernel(name):
     """The unpacked kernel package for '6.1' or '6.12', downloaded when needed."""
-    if name not in KERNELS:
-        raise ImageError(f"no kernel '{name}' (there are: {', '.join(KERNELS)})")
+    if name not in GUEST_KERNELS:
+        raise ImageError(f"no kernel '{name}' (there are: {', '.join(GUEST_KERNELS)})")
     root = cache_dir() / "kernels"
     root.mkdir(exist_ok=True)
     deb, key = None, None
@@ -198,7 +205,7 @@ def kernel(name):
         if deb:
             key = deb.name.rsplit("_", 1)[0]
     if key is None:
-        wanted = _resolve(KERNELS[name])
+        wanted = _resolve(GUEST_KERNELS[name])
         if wanted:
             key = f"{wanted[0]}_{wanted[1]}"
     if key is None:
@@ -207,7 +214,7 @@ def kernel(name):
         old = [p for p in old if (p / "boot").is_dir()]
         if old:
             return Kernel(old[-1])
-        raise ImageError(f"apt does not know {KERNELS[name]}: run 'apt-get update' (Debian 12 "
+        raise ImageError(f"apt does not know {GUEST_KERNELS[name]}: run 'apt-get update' (Debian 12 "
                          "with bookworm-updates or bookworm-security) and try again")
     final = root / key.replace(":", "%3a")
     if final.is_dir():
@@ -317,11 +324,11 @@ class Cpio:
         return self.out.getvalue()
 
 
-def initramfs(kern, extra=None, init=None, programs=("roottest.c", "roottime.c")):
+def initramfs(kern, extra=None, init=None, programs=("roottest.c", "roottime.c"), modules=MODULES):
     """Path of a gzip'd initramfs for a kernel.
 
     extra: {name below /x/ (or an absolute name): bytes or path} added to it;
-    init: what becomes /init (default guest/init.sh).
+    init: what becomes /init (default guest/init.sh); modules: which to load at once.
     """
     files = {}
     for name, value in sorted((extra or {}).items()):
@@ -332,7 +339,7 @@ def initramfs(kern, extra=None, init=None, programs=("roottest.c", "roottime.c")
     bb = busybox()
 
     digest = hashlib.sha256()
-    for part in (b"v5", kern.tree.name.encode(), " ".join(MODULES).encode(), " ".join(APPLETS).encode(), bb,
+    for part in (b"v5", kern.tree.name.encode(), " ".join(modules).encode(), " ".join(APPLETS).encode(), bb,
                  init_data):
         digest.update(hashlib.sha256(part).digest())
     for name, data in [*sorted(progs.items()), *sorted(files.items())]:
@@ -357,7 +364,7 @@ def initramfs(kern, extra=None, init=None, programs=("roottest.c", "roottime.c")
     c.link("sbin", "bin")
     for name, data in progs.items():
         c.add(f"bin/{name}", data, 0o755)
-    order = kern.closure(MODULES)
+    order = kern.closure(modules)
     for name, data in order:
         c.add(f"m/{name}.ko", data)
     c.add("m/list", "".join(f"{n}\n" for n, _ in order).encode())
@@ -368,6 +375,11 @@ def initramfs(kern, extra=None, init=None, programs=("roottest.c", "roottime.c")
         c.add(name, data, 0o644 if name.endswith(".ko") else 0o755)
     _trim(folder, 40)
     return _write_once(final, gzip.compress(c.finish(), compresslevel=1, mtime=0))
+
+
+def guest_initramfs(kern, extra=None):
+    """A guest's: the Hyper-V drivers of its own kernel, and guest/vminit.sh."""
+    return initramfs(kern, extra, GUEST / "vminit.sh", ("vmtest.c",), GUEST_MODULES)
 
 
 def _trim(folder, keep):

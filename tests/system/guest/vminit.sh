@@ -1,0 +1,127 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: MIT
+# First process of a test guest. Words on the kernel command line choose what it does:
+#   vm=a,b:arg,...   checks to run, below
+#   vmip=A.B.C.D     address of eth0, network of 24 bits
+#   vmend=poweroff | reboot | wait | login
+# Every line for the test harness starts with "VM ".
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+end=poweroff checks= address=
+for w in $(cat /proc/cmdline); do
+	case $w in
+	vm=*) checks=${w#vm=} ;;
+	vmend=*) end=${w#vmend=} ;;
+	vmip=*) address=${w#vmip=} ;;
+	esac
+done
+echo "VM init $(uname -r) cpus $(nproc) clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+while read -r m; do
+	insmod "/m/$m.ko" 2>/tmp/err || echo "VM note insmod $m: $(cat /tmp/err)"
+done </m/list
+echo "VM ready uptime $(cut -d' ' -f1 /proc/uptime) mem $(awk '/MemTotal/ { print $2 }' /proc/meminfo)"
+
+wait_for() { # COMMAND...: up to 10 s
+	n=0
+	while ! "$@" >/dev/null 2>&1; do
+		n=$((n + 1))
+		[ $n -lt 100 ] || return 1
+		sleep 0.1
+	done
+}
+
+run_check() {
+	name=$1
+	case $name in
+	vmbus)
+		wait_for test -d /sys/bus/vmbus/devices
+		echo "VM info vmbus $(ls /sys/bus/vmbus/devices | wc -l) devices: $(cat /sys/bus/vmbus/devices/*/class_id 2>/dev/null | sort | tr '\n' ' ')"
+		echo "VM pass vmbus"
+		;;
+	disk)	# disk[:DEVICE]: what is written comes back, also after the cache was dropped
+		d=/dev/${2:-sda}
+		if ! wait_for test -b "$d"; then echo "VM fail disk no $d"; return; fi
+		vmtest disk "$d"
+		;;
+	readonly)
+		d=/dev/${2:-sdb}
+		if ! wait_for test -b "$d"; then echo "VM fail readonly no $d"; return; fi
+		if dd if=/dev/zero of="$d" bs=4096 count=1 conv=fsync 2>/tmp/err; then
+			echo "VM fail readonly a write went through"
+		else
+			echo "VM pass readonly $(tail -1 /tmp/err)"
+		fi
+		;;
+	ping)	# ping:ADDRESS
+		if wait_for ping -c 1 -W 1 "$2" && ping -c 3 -W 5 "$2" >/tmp/ping 2>&1; then
+			echo "VM pass ping $2 $(grep round-trip /tmp/ping)"
+		else
+			echo "VM fail ping $2 $(tail -1 /tmp/ping)"
+		fi
+		;;
+	serve)	# serve:MIB: a file over TCP to whoever asks
+		dd if=/dev/urandom of=/tmp/file bs=1048576 count="${2:-1}" 2>/dev/null
+		echo "VM info serve md5 $(md5sum /tmp/file | cut -d' ' -f1)"
+		vmtest serve /tmp/file &
+		echo "VM pass serve"
+		;;
+	fetch)	# fetch:ADDRESS
+		vmtest fetch "$2" /tmp/got
+		if [ -s /tmp/got ]; then
+			echo "VM pass fetch $(wc -c </tmp/got) bytes, md5 $(md5sum /tmp/got | cut -d' ' -f1)"
+		else
+			echo "VM fail fetch nothing came from $2"
+		fi
+		;;
+	channels) # what the rings hold, for a person
+		for c in /sys/bus/vmbus/devices/*/channels/*; do
+			echo "VM info channels $(cat "$c/../../class_id" | cut -c2-9) $(for f in in_mask out_mask read_avail write_avail interrupts events pending; do echo -n "$f $(cat "$c/$f" 2>/dev/null) "; done)"
+		done
+		;;
+	blocked) echo w >/proc/sysrq-trigger ;; # tasks that wait, into the kernel's log
+	dmesg) dmesg | tail -n "${2:-20}" | sed 's/^/VM info dmesg /' ;;
+	sleep) sleep "$2"; echo "VM pass sleep" ;;
+	*) vmtest "$@" ;;
+	esac
+}
+
+if [ -n "$address" ]; then
+	ip link set lo up
+	if wait_for test -e /sys/class/net/eth0; then
+		ip addr add "$address/24" dev eth0
+		ip link set eth0 up
+		echo "VM net eth0 $(cat /sys/class/net/eth0/address) $address"
+	else
+		echo "VM fail net no eth0"
+		run_check channels
+		run_check dmesg 15
+	fi
+fi
+
+IFS=,
+for c in $checks; do
+	IFS=:
+	set -- $c
+	unset IFS
+	run_check "$@"
+done
+unset IFS
+echo "VM end $end"
+vmtest drain
+case $end in
+reboot) reboot -f ;;
+wait)	# until the host asks for power off: the kernel runs /sbin/poweroff, which sends this signal
+	trap 'echo "VM bye"; vmtest drain; poweroff -f' USR2
+	trap 'echo "VM bye"; vmtest drain; reboot -f' TERM
+	while :; do sleep 0.5; done
+	;;
+login)	# a shell on the console
+	mkdir -p /home
+	cd /home
+	while :; do setsid cttyhack sh; done
+	;;
+esac
+poweroff -f

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/* Checks inside a test guest that a shell cannot make. usage: vmtest disk DEVICE | clock | smp | spin SECONDS | serve FILE | fetch ADDRESS FILE | drain */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BLOCK 65536u
+#define BLOCKS 64u
+
+static int fail(const char *name, const char *what)
+{
+	printf("VM fail %s %s: %s\n", name, what, strerror(errno));
+	return 1;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void pattern(uint64_t *to, uint64_t seed)
+{
+	for (unsigned i = 0; i < BLOCK / 8; i++) {
+		seed ^= seed << 13;
+		seed ^= seed >> 7;
+		seed ^= seed << 17;
+		to[i] = seed;
+	}
+}
+
+/* Blocks in a scattered order, written directly, flushed, read back directly. */
+static int disk(const char *path)
+{
+	static uint64_t want[BLOCK / 8];
+	void *buffer;
+	int fd = open(path, O_RDWR | O_DIRECT);
+
+	if (fd < 0) {
+		return fail("disk", path);
+	}
+	if (posix_memalign(&buffer, 4096, BLOCK) != 0) {
+		return fail("disk", "memory");
+	}
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < BLOCKS; i++) {
+			unsigned block = i * 37 % BLOCKS;
+
+			pattern(want, block + 1);
+			if (pass == 0) {
+				memcpy(buffer, want, BLOCK);
+				if (pwrite(fd, buffer, BLOCK, (off_t)block * BLOCK) != BLOCK) {
+					return fail("disk", "write");
+				}
+			} else {
+				if (pread(fd, buffer, BLOCK, (off_t)block * BLOCK) != BLOCK) {
+					return fail("disk", "read");
+				}
+				if (memcmp(buffer, want, BLOCK) != 0) {
+					printf("VM fail disk block %u came back different\n",
+					       block);
+					return 1;
+				}
+			}
+		}
+		if (fsync(fd) != 0) {
+			return fail("disk", "flush");
+		}
+	}
+	close(fd);
+	printf("VM pass disk %s %u KiB written, flushed, read back\n", path, BLOCK * BLOCKS / 1024);
+	return 0;
+}
+
+/* Sleeps last as long as asked for and the clocks agree. */
+static int clocks(void)
+{
+	double worst = 0;
+
+	for (int i = 0; i < 20; i++) {
+		double t = now(), late;
+
+		usleep(20000);
+		late = now() - t - 0.02;
+		if (late < 0) {
+			printf("VM fail clock a sleep of 20 ms ended %.6f s early\n", -late);
+			return 1;
+		}
+		worst = late > worst ? late : worst;
+	}
+	printf("VM pass clock 20 sleeps of 20 ms, at most %.3f ms late\n", worst * 1e3);
+	return 0;
+}
+
+static volatile int stop;
+static uint64_t turns[64];
+
+static void *turn(void *argument)
+{
+	long cpu = (long)argument;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	while (!stop) {
+		turns[cpu]++;
+	}
+	return NULL;
+}
+
+/* Every CPU makes progress at the same time. */
+static int smp(int seconds)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t thread[64];
+
+	for (long i = 0; i < n; i++) {
+		pthread_create(&thread[i], NULL, turn, (void *)i);
+	}
+	sleep((unsigned)seconds);
+	stop = 1;
+	for (long i = 0; i < n; i++) {
+		pthread_join(thread[i], NULL);
+		if (turns[i] == 0) {
+			printf("VM fail smp cpu %ld did nothing\n", i);
+			return 1;
+		}
+	}
+	printf("VM pass smp %ld cpus\n", n);
+	return 0;
+}
+
+#define PORT 7000
+
+static struct sockaddr_in address_of(const char *text)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+
+	a.sin_addr.s_addr = text != NULL ? inet_addr(text) : INADDR_ANY;
+	return a;
+}
+
+static int copy(int from, int to)
+{
+	static char buffer[65536];
+	ssize_t n;
+
+	while ((n = read(from, buffer, sizeof(buffer))) > 0) {
+		for (ssize_t done = 0; done < n;) {
+			ssize_t wrote = write(to, buffer + done, (size_t)(n - done));
+
+			if (wrote < 0) {
+				return -1;
+			}
+			done += wrote;
+		}
+	}
+	return n < 0 ? -1 : 0;
+}
+
+/* A file over TCP to whoever connects, for ever. */
+static int serve(const char *path)
+{
+	struct sockaddr_in a = address_of(NULL);
+	int one = 1, s = socket(AF_INET, SOCK_STREAM, 0);
+
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(s, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(s, 4) != 0) {
+		return fail("serve", "listen");
+	}
+	for (;;) {
+		int c = accept(s, NULL, NULL), fd = open(path, O_RDONLY);
+
+		if (c >= 0 && fd >= 0) {
+			copy(fd, c);
+		}
+		close(fd);
+		close(c);
+	}
+}
+
+static int fetch(const char *from, const char *path)
+{
+	struct sockaddr_in a = address_of(from);
+
+	for (unsigned i = 0; i < 100; i++) { /* the other guest may still be booting */
+		int s = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (connect(s, (struct sockaddr *)&a, sizeof(a)) == 0) {
+			int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+			return copy(s, fd) == 0 ? 0 : fail("fetch", "copy");
+		}
+		close(s);
+		usleep(200000);
+	}
+	return fail("fetch", "connect");
+}
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc >= 3 && strcmp(argv[1], "disk") == 0) {
+		return disk(argv[2]);
+	}
+	if (argc >= 2 && strcmp(argv[1], "drain") == 0) { /* what the console has not sent yet */
+		return tcdrain(1) == 0 ? 0 : 1;
+	}
+	if (argc >= 3 && strcmp(argv[1], "serve") == 0) {
+		return serve(argv[2]);
+	}
+	if (argc >= 4 && strcmp(argv[1], "fetch") == 0) {
+		return fetch(argv[2], argv[3]);
+	}
+	if (argc >= 2 && strcmp(argv[1], "clock") == 0) {
+		return clocks();
+	}
+	if (argc >= 2 && strcmp(argv[1], "smp") == 0) {
+		return smp(2);
+	}
+	if (argc >= 3 && strcmp(argv[1], "spin") == 0) {
+		return smp(atoi(argv[2]));
+	}
+	printf("VM fail %s no check of this name\n", argc > 1 ? argv[1] : "-");
+	return 2;
+}
