@@ -35,16 +35,16 @@ MODULES = (
 )
 
 # Modules that a guest on VMBus needs: all are Debian's own.
-GUEST_MODULES = ("hv_vmbus", "hv_utils", "scsi_mod", "sd_mod", "hv_storvsc", "hv_netvsc", "ext4")
+GUEST_MODULES = ("hv_vmbus", "hv_utils", "scsi_mod", "sd_mod", "hv_storvsc", "hv_netvsc", "crc32c_generic", "ext4")
 # And the root of a machine with guests, besides MODULES.
-HOST_MODULES = ("tun", "ext4", "loop", "brd")
+HOST_MODULES = ("tun", "crc32c_generic", "ext4", "loop")
 
 APPLETS = (
     "sh ash cat echo grep sed awk cut tr head tail sort uniq wc tee sleep ls mkdir mount "
     "umount mknod ln cp mv rm insmod rmmod lsmod dmesg ip ifconfig udhcpc ping nc poweroff "
     "reboot halt hwclock date uname nproc free ps top kill dd hexdump od md5sum sha256sum "
     "cmp test [ true false env printf seq timeout setsid cttyhack taskset sync stat find "
-    "vi more less df du time uptime which basename dirname expr chmod blockdev lspci"
+    "switch_root vi more less df du time uptime which basename dirname expr chmod blockdev lspci"
 ).split()
 
 
@@ -380,6 +380,38 @@ def initramfs(kern, extra=None, init=None, programs=("roottest.c", "roottime.c")
 def guest_initramfs(kern, extra=None):
     """A guest's: the Hyper-V drivers of its own kernel, and guest/vminit.sh."""
     return initramfs(kern, extra, GUEST / "vminit.sh", ("vmtest.c",), GUEST_MODULES)
+
+
+def guest_disk(mib=48):
+    """A disk image with a small root file system (ext4): busybox and the checks. The guest's initramfs turns to it with vmroot=DEVICE."""
+    init, test, bb = (GUEST / "vminit.sh").read_bytes(), guest_program("vmtest.c"), busybox()
+    digest = hashlib.sha256(b"v1" + hashlib.sha256(init).digest() + hashlib.sha256(test).digest()
+                            + hashlib.sha256(bb).digest() + " ".join(APPLETS).encode() + str(mib).encode()).hexdigest()
+    folder = cache_dir() / "disks"
+    folder.mkdir(exist_ok=True)
+    final = folder / f"guest-{digest[:20]}.img"
+    if final.exists():
+        return final
+    work = Path(tempfile.mkdtemp(dir=folder, prefix="tmp-"))
+    try:
+        tree = work / "tree"
+        for d in ("bin", "dev", "proc", "sys", "tmp", "run", "mnt", "etc"):
+            (tree / d).mkdir(parents=True)
+        for name, data in (("bin/busybox", bb), ("bin/vmtest", test), ("init", init)):
+            (tree / name).write_bytes(data)
+            (tree / name).chmod(0o755)
+        for applet in APPLETS:
+            (tree / "bin" / applet).symlink_to("busybox")
+        (tree / "sbin").symlink_to("bin")
+        (tree / "etc" / "hostname").write_text("redoubt-guest\n")
+        image = work / "disk.img"
+        with open(image, "wb") as f:
+            f.truncate(mib << 20)
+        _run(["mkfs.ext4", "-q", "-F", "-L", "guest", "-d", str(tree), str(image)])
+        os.replace(image, final)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return final
 
 
 def _trim(folder, keep):

@@ -9,7 +9,7 @@
  *   vmbench mark TEXT          "VB at TSC TEXT"
  *   vmbench follow FILE        the lines of a growing file as they come, "VB at TSC line", up to "VB done"
  *   vmbench disk DEVICE        what the disk gives without a guest in between
- *   vmbench memory PID...      "VB memory NAME KIB": proportional share without guest memory, and page tables
+ *   vmbench memory NAME...     "VB memory NAME KIB" for each such process: its share without guest memory, and page tables
  *   vmbench free               "VB free KIB"
  */
 #define _GNU_SOURCE
@@ -401,7 +401,8 @@ static void disk_all(const char *name, const char *device)
 
 /* --- the guest ------------------------------------------------------------ */
 
-static void load_modules(void)
+/* tell: bare, most of them do not find their hardware. */
+static void load_modules(int tell)
 {
 	char list[4096], path[128];
 
@@ -411,13 +412,13 @@ static void load_modules(void)
 
 		snprintf(path, sizeof path, "/m/%s.ko", m);
 		fd = open(path, O_RDONLY);
-		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+		if ((fd < 0 || syscall(SYS_finit_module, fd, "", 0)) && tell)
 			later("VB note module %s: %s\n", m, strerror(errno));
 		close(fd);
 	}
 }
 
-static int guest(void)
+__attribute__((noreturn)) static void guest(void)
 {
 	static char words[4096];
 	int fd = open("/dev/console", O_RDWR);
@@ -432,7 +433,7 @@ static int guest(void)
 	mount("sys", "/sys", "sysfs", 0, NULL);
 	mount("dev", "/dev", "devtmpfs", 0, NULL);
 	slurp("/proc/cmdline", words, sizeof words);
-	load_modules();
+	load_modules(strstr(words, "vbdisk") != NULL);
 	/* the kernel's own work after boot ends, and the console is silent */
 	usleep(500000);
 	cpu_loop();
@@ -498,17 +499,14 @@ static int follow(const char *path)
 	}
 }
 
-/* Of one process, in KiB: its share of all it maps but guest memory. */
-static void memory(const char *pid)
+/* Of one process, in KiB: its share of all it maps but guest memory, and its page tables. */
+static unsigned long process_memory(const char *pid)
 {
-	char path[64], line[512], name[64] = "?";
+	char path[300], line[512];
 	unsigned long share = 0, value;
 	int guest_memory = 0;
 	FILE *f;
 
-	snprintf(path, sizeof path, "/proc/%s/comm", pid);
-	slurp(path, name, sizeof name);
-	name[strcspn(name, "\n")] = 0;
 	snprintf(path, sizeof path, "/proc/%s/smaps", pid);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof line, f)) {
@@ -528,31 +526,62 @@ static void memory(const char *pid)
 			share += value;
 	if (f)
 		fclose(f);
-	say("VB memory %s %lu\n", name, share);
+	return share;
+}
+
+static void memory(const char *name)
+{
+	char path[300], comm[64];
+	DIR *d = opendir("/proc");
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		snprintf(path, sizeof path, "/proc/%s/comm", e->d_name);
+		if (e->d_name[0] < '0' || e->d_name[0] > '9' || !slurp(path, comm, sizeof comm))
+			continue;
+		comm[strcspn(comm, "\n")] = 0;
+		if (!strcmp(comm, name))
+			say("VB memory %s %lu\n", name, process_memory(e->d_name));
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Of the lines of a file that begin with `word` and a number: the sum. */
+static unsigned long sum_of(const char *path, const char *word)
+{
+	unsigned long sum = 0, value;
+	char line[256];
+	FILE *f = fopen(path, "r");
+
+	while (f && fgets(line, sizeof line, f)) {
+		const char *at = line + strspn(line, " ");
+
+		if (!strncmp(at, word, strlen(word)) &&
+		    sscanf(at + strlen(word), "%lu", &value) == 1)
+			sum += value;
+	}
+	if (f)
+		fclose(f);
+	return sum;
 }
 
 /* What the kernel could still give: guest memory is not the root's and has no part in it. */
 static void free_memory(void)
 {
 	static const char *const names[] = { "MemFree:", "Buffers:", "Cached:", "SReclaimable:" };
-	unsigned long sum = 0, value;
-	char line[256];
-	FILE *f = fopen("/proc/meminfo", "r");
+	unsigned long sum =
+		4 * sum_of("/proc/zoneinfo", "count:"); /* free pages that a CPU keeps */
 
-	while (f && fgets(line, sizeof line, f))
-		for (int i = 0; i < 4; i++)
-			if (!strncmp(line, names[i], strlen(names[i])) &&
-			    sscanf(line + strlen(names[i]), "%lu", &value) == 1)
-				sum += value;
-	if (f)
-		fclose(f);
+	for (int i = 0; i < 4; i++)
+		sum += sum_of("/proc/meminfo", names[i]);
 	say("VB free %lu\n", sum);
 }
 
 int main(int argc, char **argv)
 {
 	if (getpid() == 1)
-		return guest();
+		guest();
 	if (argc == 3 && !strcmp(argv[1], "mark")) {
 		say("VB at %llu %s\n", (unsigned long long)tsc_now(), argv[2]);
 		return 0;
@@ -573,6 +602,6 @@ int main(int argc, char **argv)
 		free_memory();
 		return 0;
 	}
-	say("usage: vmbench mark TEXT | follow FILE | disk DEVICE | memory PID... | free\n");
+	say("usage: vmbench mark TEXT | follow FILE | disk DEVICE | memory NAME... | free\n");
 	return 2;
 }

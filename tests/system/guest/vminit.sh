@@ -2,27 +2,43 @@
 # SPDX-License-Identifier: MIT
 # First process of a test guest. Words on the kernel command line choose what it does:
 #   vm=a,b:arg,...   checks to run, below
+#   vmroot=any       go on from the disk with a root file system (letters of disks are given as they are found)
 #   vmip=A.B.C.D     address of eth0, network of 24 bits
 #   vmend=poweroff | reboot | wait | login
 # Every line for the test harness starts with "VM ".
 export PATH=/bin
 mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
+mount -t sysfs sys /sys 2>/dev/null
+mount -t devtmpfs dev /dev 2>/dev/null
 mount -t tmpfs tmp /tmp
-end=poweroff checks= address=
+end=poweroff checks= address= root=
 for w in $(cat /proc/cmdline); do
 	case $w in
 	vm=*) checks=${w#vm=} ;;
 	vmend=*) end=${w#vmend=} ;;
 	vmip=*) address=${w#vmip=} ;;
+	vmroot=*) root=${w#vmroot=} ;;
 	esac
 done
-echo "VM init $(uname -r) cpus $(nproc) clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+[ -e /m/list ] && echo "VM init $(uname -r) cpus $(nproc) clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 while read -r m; do
 	insmod "/m/$m.ko" 2>/tmp/err || echo "VM note insmod $m: $(cat /tmp/err)"
-done </m/list
-echo "VM ready uptime $(cut -d' ' -f1 /proc/uptime) mem $(awk '/MemTotal/ { print $2 }' /proc/meminfo)"
+done 2>/dev/null </m/list
+if [ -n "$root" ] && [ -e /m/list ]; then
+	n=0
+	while [ $n -lt 100 ]; do
+		for d in /dev/sd?; do
+			if mount -t ext4 "$d" /mnt 2>/dev/null && [ -x /mnt/init ]; then
+				umount /proc
+				exec switch_root -c /dev/console /mnt /init
+			fi
+		done
+		n=$((n + 1))
+		sleep 0.1
+	done
+	echo "VM fail root no disk has a root file system"
+fi
+echo "VM ready on $(awk '$2 == "/" { print $1 }' /proc/mounts | tail -1) uptime $(cut -d' ' -f1 /proc/uptime) mem $(awk '/MemTotal/ { print $2 }' /proc/meminfo)"
 
 wait_for() { # COMMAND...: up to 10 s
 	n=0
@@ -41,8 +57,12 @@ run_check() {
 		echo "VM info vmbus $(ls /sys/bus/vmbus/devices | wc -l) devices: $(cat /sys/bus/vmbus/devices/*/class_id 2>/dev/null | sort | tr '\n' ' ')"
 		echo "VM pass vmbus"
 		;;
-	disk)	# disk[:DEVICE]: what is written comes back, also after the cache was dropped
+	disk)	# disk[:DEVICE]: what is written comes back; DEVICE data: the one without the root file system
 		d=/dev/${2:-sda}
+		if [ "$2" = data ]; then
+			wait_for test -b /dev/sdb
+			d=$(for d in /dev/sd?; do grep -q "^$d " /proc/mounts || echo "$d"; done | head -1)
+		fi
 		if ! wait_for test -b "$d"; then echo "VM fail disk no $d"; return; fi
 		vmtest disk "$d"
 		;;
@@ -54,6 +74,18 @@ run_check() {
 		else
 			echo "VM pass readonly $(tail -1 /tmp/err)"
 		fi
+		;;
+	ioerror) # ioerror:DEVICE:read|write: it must fail, soon
+		if ! wait_for test -b "/dev/$2"; then echo "VM fail ioerror no /dev/$2"; return; fi
+		timeout 60 vmtest ioerror "/dev/$2" "$3" || [ $? = 1 ] || echo "VM fail ioerror $2 hangs"
+		;;
+	work)	# work:DEVICE: as disk, for ever, beside what follows
+		if ! wait_for test -b "/dev/$2"; then echo "VM fail work no /dev/$2"; return; fi
+		vmtest work "/dev/$2" &
+		;;
+	background) # background:CHECK:...: beside what follows
+		shift
+		vmtest "$@" &
 		;;
 	ping)	# ping:ADDRESS
 		if wait_for ping -c 1 -W 1 "$2" && ping -c 3 -W 5 "$2" >/tmp/ping 2>&1; then

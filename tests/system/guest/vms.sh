@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The main job, in the root: the manager, two guests with disk and network, and what a newcomer wants to see of them.
 # Comes with the initramfs as /x/vms.sh; /x also has the programs, the guests' kernel (guest.bz) and initramfs (guest.gz).
-#   vms.sh [keep]     keep: the guests go on
+# With a file /x/keep the guests go on. The word vmvps=N of the kernel's command line: virtual processors of each guest.
 # Lines for the harness start with "RT ": show TEXT, step TEXT, pass|fail NAME TEXT.
 export PATH=/bin:/x
 fail() {
@@ -29,12 +29,12 @@ said() { grep -a "$2" "/run/redoubt/$1.console" | tail -1 | tr -d '\r'; }
 chmod +x /x/* 2>/dev/null
 mkdir -p /run/redoubt /vm /dev/net /sys/fs/cgroup
 [ -e /dev/redoubt ] || insmod /x/redoubt.ko || { echo "RT fail vms insmod redoubt.ko"; exit 1; }
-insmod /x/tun.ko 2>/dev/null; [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
+[ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
 mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
 mount -t devpts devpts /dev/pts 2>/dev/null || { mkdir -p /dev/pts; mount -t devpts devpts /dev/pts; }
-[ -b /dev/vda ] && mount -t ext4 /dev/vda /vm
-for g in one two; do
-	[ -e /vm/$g.img ] || dd if=/dev/zero of=/vm/$g.img bs=1048576 count=0 seek=32 2>/dev/null
+mount -t ext4 /dev/vda /vm || { echo "RT fail vms no disk with the guests' images"; exit 1; }
+for w in $(cat /proc/cmdline); do
+	case $w in vmvps=*) VM_VPS=${w#vmvps=} ;; esac
 done
 
 echo "RT step the manager of virtual machines starts"
@@ -52,25 +52,26 @@ define() { # NAME ADDRESS CHECKS
 	vps: ${VM_VPS:-1}
 	kernel: /x/guest.bz
 	initrd: /x/guest.gz
-	cmdline: console=ttyS0 quiet panic=-1 vmip=$2 vm=$3 vmend=wait
+	cmdline: console=ttyS0 quiet panic=-1 vmroot=any vmip=$2 vm=$3 vmend=wait
 	disks:
 	  - path: /vm/$1.img
+	  - path: /vm/$1-data.img
 	nics:
 	  - uplink: tap0
 	D
 	hvctl create /run/redoubt/$1.yaml || fail "$1" "hvctl create"
 }
-define one 10.77.0.11 vmbus,disk,ping:10.77.0.1,serve:2
-define two 10.77.0.12 vmbus,disk,ping:10.77.0.11,fetch:10.77.0.11
+define one 10.77.0.11 vmbus,disk:data,ping:10.77.0.1,serve:2
+define two 10.77.0.12 vmbus,disk:data,ping:10.77.0.11,fetch:10.77.0.11
 for g in one two; do
 	echo "RT step guest $g: start"
-	hvctl start $g >/run/redoubt/start 2>&1 || fail $g "hvctl start: $(tail -1 /run/redoubt/start)"
+	hvctl start $g >/run/redoubt/start 2>&1 || { fail $g "hvctl start: $(tail -1 /run/redoubt/start)"; exit 1; }
 done
 n=0
 while [ ! -e /sys/class/net/tap0 ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1; done
 ip addr add 10.77.0.1/24 dev tap0 && ip link set tap0 up || fail uplink "no tap0"
 for g in one two; do
-	wait_line $g "VM init" 120 && echo "RT step guest $g is up: $(said $g 'VM init')" || fail $g "its first process does not start"
+	wait_line $g "VM init" 120 && echo "RT step guest $g is up: $(said $g 'VM init')" || { fail $g "its first process does not start"; exit 1; }
 done
 for g in one two; do
 	wait_line $g "VM end" 120 || fail $g "its checks do not end"
@@ -97,7 +98,7 @@ else
 fi
 show hvctl list
 show hvctl ps
-[ "$1" = keep ] && exit 0
+[ -e /x/keep ] && exit 0
 echo "RT step power off"
 for g in one two; do
 	if hvctl stop $g --timeout 30 >/run/redoubt/stop 2>&1; then

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Checks inside a test guest that a shell cannot make. usage: vmtest disk DEVICE | clock | smp | spin SECONDS | serve FILE | fetch ADDRESS FILE | drain */
+/*
+ * Checks inside a test guest that a shell cannot make, and two for the root. usage:
+ *   vmtest disk DEVICE | work DEVICE | ioerror DEVICE read|write | clock | smp | spin SECONDS | count SECONDS ROUNDS |
+ *          serve FILE | fetch ADDRESS FILE | drain
+ */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,46 +47,95 @@ static void pattern(uint64_t *to, uint64_t seed)
 }
 
 /* Blocks in a scattered order, written directly, flushed, read back directly. */
-static int disk(const char *path)
+static int disk_round(const char *name, int fd, void *buffer, uint64_t seed)
 {
 	static uint64_t want[BLOCK / 8];
-	void *buffer;
-	int fd = open(path, O_RDWR | O_DIRECT);
 
-	if (fd < 0) {
-		return fail("disk", path);
-	}
-	if (posix_memalign(&buffer, 4096, BLOCK) != 0) {
-		return fail("disk", "memory");
-	}
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (unsigned i = 0; i < BLOCKS; i++) {
 			unsigned block = i * 37 % BLOCKS;
 
-			pattern(want, block + 1);
+			pattern(want, seed + block + 1);
 			if (pass == 0) {
 				memcpy(buffer, want, BLOCK);
 				if (pwrite(fd, buffer, BLOCK, (off_t)block * BLOCK) != BLOCK) {
-					return fail("disk", "write");
+					return fail(name, "write");
 				}
 			} else {
 				if (pread(fd, buffer, BLOCK, (off_t)block * BLOCK) != BLOCK) {
-					return fail("disk", "read");
+					return fail(name, "read");
 				}
 				if (memcmp(buffer, want, BLOCK) != 0) {
-					printf("VM fail disk block %u came back different\n",
+					printf("VM fail %s block %u came back different\n", name,
 					       block);
 					return 1;
 				}
 			}
 		}
 		if (fsync(fd) != 0) {
-			return fail("disk", "flush");
+			return fail(name, "flush");
+		}
+	}
+	return 0;
+}
+
+/* rounds: 0: for ever, with a line for each. */
+static int disk(const char *name, const char *path, unsigned rounds)
+{
+	void *buffer;
+	int fd = open(path, O_RDWR | O_DIRECT);
+
+	if (fd < 0) {
+		return fail(name, path);
+	}
+	if (posix_memalign(&buffer, 4096, BLOCK) != 0) {
+		return fail(name, "memory");
+	}
+	for (unsigned i = 0; rounds == 0 || i < rounds; i++) {
+		if (disk_round(name, fd, buffer, (uint64_t)i * BLOCKS) != 0) {
+			return 1;
+		}
+		if (rounds == 0) {
+			printf("VM %s round %u\n", name, i + 1);
 		}
 	}
 	close(fd);
-	printf("VM pass disk %s %u KiB written, flushed, read back\n", path, BLOCK * BLOCKS / 1024);
+	printf("VM pass %s %s %u KiB written, flushed, read back\n", name, path,
+	       BLOCK * BLOCKS / 1024);
 	return 0;
+}
+
+/* The disk must fail within half a minute, by an I/O error and not by silence. */
+static int io_error(const char *path, int write_it)
+{
+	void *buffer;
+	int fd = open(path, O_RDWR | O_DIRECT);
+	double began = now();
+	ssize_t n;
+
+	if (fd < 0) {
+		return fail("ioerror", path);
+	}
+	if (posix_memalign(&buffer, 4096, BLOCK) != 0) {
+		return fail("ioerror", "memory");
+	}
+	memset(buffer, 0x5a, BLOCK);
+	for (unsigned i = 0; i % BLOCKS != 0 || now() - began < 30; i++) {
+		off_t at = (off_t)(i % BLOCKS) * BLOCK;
+
+		n = write_it ? pwrite(fd, buffer, BLOCK, at) : pread(fd, buffer, BLOCK, at);
+		if (n == BLOCK) {
+			continue;
+		}
+		/* ENODATA is what Linux makes of a medium error */
+		if (n >= 0 || (errno != EIO && errno != ENOSPC && errno != ENODATA)) {
+			return fail("ioerror", "neither data nor an I/O error");
+		}
+		printf("VM pass ioerror %s after %u blocks: %s\n", path, i, strerror(errno));
+		return 0;
+	}
+	printf("VM fail ioerror %s no error in half a minute\n", path);
+	return 1;
 }
 
 /* Sleeps last as long as asked for and the clocks agree. */
@@ -117,7 +170,7 @@ static void *turn(void *argument)
 	CPU_SET((size_t)cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
 	while (!stop) {
-		turns[cpu]++;
+		__atomic_store_n(&turns[cpu], turns[cpu] + 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -141,6 +194,36 @@ static int smp(int seconds)
 		}
 	}
 	printf("VM pass smp %ld cpus\n", n);
+	return 0;
+}
+
+/* What all CPUs get done in a second, a line for each round; the clock is this machine's own. */
+static int count(int seconds, int rounds)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t thread[64];
+	uint64_t before = 0;
+	double began;
+
+	for (long i = 0; i < n; i++) {
+		pthread_create(&thread[i], NULL, turn, (void *)i);
+	}
+	began = now();
+	for (int r = 0; r < rounds; r++) {
+		uint64_t all = 0;
+		double t;
+
+		sleep((unsigned)seconds);
+		for (long i = 0; i < n; i++) {
+			all += __atomic_load_n(&turns[i], __ATOMIC_RELAXED);
+		}
+		t = now();
+		printf("VM count %llu\n",
+		       (unsigned long long)((double)(all - before) / (t - began)));
+		before = all;
+		began = t;
+	}
+	stop = 1;
 	return 0;
 }
 
@@ -215,7 +298,16 @@ int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc >= 3 && strcmp(argv[1], "disk") == 0) {
-		return disk(argv[2]);
+		return disk("disk", argv[2], 1);
+	}
+	if (argc >= 3 && strcmp(argv[1], "work") == 0) {
+		return disk("work", argv[2], 0);
+	}
+	if (argc >= 4 && strcmp(argv[1], "ioerror") == 0) {
+		return io_error(argv[2], strcmp(argv[3], "write") == 0);
+	}
+	if (argc >= 4 && strcmp(argv[1], "count") == 0) {
+		return count(atoi(argv[2]), atoi(argv[3]));
 	}
 	if (argc >= 2 && strcmp(argv[1], "drain") == 0) { /* what the console has not sent yet */
 		return tcdrain(1) == 0 ? 0 : 1;
