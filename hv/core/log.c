@@ -20,8 +20,6 @@ static struct lock ring_lock;
 static enum log_level console_level = LOG_INFO;
 static bool use_serial = true;
 static bool use_debugcon;
-static uint64_t guest_tokens = GUEST_BURST;
-static uint64_t guest_refill_ns;
 
 static const char *const level_name[] = { "error", "warning", "info", "debug" };
 
@@ -87,23 +85,25 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* True where the guests' budget allows one more line now. */
-static bool guest_may_log(void)
+/* True where the partition's budget allows one more line now: one that is noisy does not silence the others. */
+static bool guest_may_log(struct partition *p)
 {
 	uint64_t now = time_ns();
 	uint64_t refill;
 	bool ok;
 
 	lock_acquire(&ring_lock);
-	refill = (now - guest_refill_ns) * GUEST_PER_SECOND / 1000000000ull;
+	refill = p->log_time == 0 ? GUEST_BURST
+				  : (now - p->log_time) * GUEST_PER_SECOND / 1000000000ull;
 	if (refill > 0) {
-		guest_tokens = guest_tokens + refill > GUEST_BURST ? GUEST_BURST
-								   : guest_tokens + refill;
-		guest_refill_ns = now;
+		p->log_tokens = refill > GUEST_BURST - p->log_tokens
+					? GUEST_BURST
+					: p->log_tokens + (uint32_t)refill;
+		p->log_time = now | 1;
 	}
-	ok = guest_tokens > 0;
+	ok = p->log_tokens > 0;
 	if (ok) {
-		guest_tokens--;
+		p->log_tokens--;
 	} else {
 		dropped++;
 	}
@@ -117,7 +117,7 @@ void log_guest(struct vp *vp, const char *fmt, ...)
 	char text[RD_LOG_TEXT_MAX];
 	va_list ap;
 
-	if (!guest_may_log()) {
+	if (!guest_may_log(vp->partition)) {
 		return;
 	}
 	va_start(ap, fmt);

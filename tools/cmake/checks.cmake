@@ -14,8 +14,10 @@ endforeach()
 
 add_test(NAME image.hardening
 	COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/mitigations/build/check_image.py ${REDOUBT_PRODUCT}/redoubt.elf64)
+add_test(NAME image.programs
+	COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/mitigations/build/check_programs.py ${REDOUBT_PRODUCT})
 add_test(NAME image.size COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/tools/tcb.py)
-set_tests_properties(image.hardening image.size PROPERTIES LABELS "image" TIMEOUT 300)
+set_tests_properties(image.hardening image.programs image.size PROPERTIES LABELS "image" TIMEOUT 300)
 
 if(NOT REDOUBT_SYSTEM MATCHES "^(none|subset|all)$")
 	message(FATAL_ERROR "REDOUBT_SYSTEM is none, subset or all, not '${REDOUBT_SYSTEM}'")
