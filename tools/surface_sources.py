@@ -216,13 +216,13 @@ def ports(t):
     for first, last, policy, reason in t.rows(name, "PORT"):
         yield Element("port-root", span(first, last), policy, "hv/core/port.c", name, reason, ["exit"])
     table = "hv/host/vmworker/main.c"
-    numbers = t.numbers("hv/host/vmworker/ports.h", "hv/host/vmworker/acpi.h", "hv/wire/uart.h")
+    numbers = t.numbers("hv/host/vmworker/ports.h", "hv/host/vmworker/acpi.h", "hv/wire/uart.h", "hv/wire/rtc.h")
     ranges = re.findall(r"\{ \.first = ([^,]+), \.last = ([^}]+?) \}", t.body(table, "intercept_ports"))
     for pair in t.need(table, ranges, "range of ports"):
         words = [sum(sign * (numbers[w] if w in numbers else int(w.rstrip("u"), 0)) for sign, w in
                      ((-1 if s == "-" else 1, w) for s, w in re.findall(r"([+-]?) ?(\w+)", text))) for text in pair]
         yield Element("port-child", span(*(f"{w:#06x}" for w in words)), f"{pair[0]} to {pair[1]}", "hv/host/vmworker/ports.c",
-                      table, "", ["uart"] if "UART" in pair[0] else [])
+                      table, "", [name for name in ("uart", "rtc") if name.upper() in pair[0]])
 
 
 def exits(t):

@@ -153,11 +153,21 @@ struct hv_register_assoc { /* an element of 0x0051 */
 
 /* --- intercepts --- */
 #define HV_INTERCEPT_IO_PORT_RANGE 0x11u
-struct hv_install_intercept { /* 0x004d: ports first..last go to the parent; others read as ones and ignore writes */
+#define HV_INTERCEPT_READ_WRITE 3u
+#define HV_INTERCEPT_POSTED_WRITE 0x100u  /* Redoubt's own, with 3 */
+#define HV_INTERCEPT_CONSTANT_READ 0x200u /* Redoubt's own, with 3; first == last */
+/*
+ * 0x004d: ports first..last go to the parent; others read as ones and ignore writes. A range that is installed again takes the
+ * new access; where ranges overlap, the last one that was made and that has all of an access counts.
+ *
+ * POSTED_WRITE: the VP does not stop for a write; it is entered in the partition's struct hv_posted. CONSTANT_READ: the VP does not
+ * stop for a read of one byte either, which is `value` of the parameter.
+ */
+struct hv_install_intercept {
 	rd_u64 partition;
-	rd_u32 access; /* 3: read and write */
+	rd_u32 access;
 	rd_u32 type;
-	rd_u64 parameter; /* first 15:0, last 31:16 */
+	rd_u64 parameter; /* first 15:0, last 31:16, value 39:32 */
 };
 
 #define HV_STATE_PAGE_INTERCEPT 1u
@@ -173,6 +183,27 @@ struct hv_map_state_page {
 	rd_u64 pfn;
 	rd_u32 notify_flag;
 	rd_u32 reserved;
+};
+
+/*
+ * Posted writes of all VPs of a partition, in their order: a ring in VP 0's page. The indices are free-running. Whoever handles
+ * an intercept takes all entries first: they are older. The page's flag is set when the ring is half full, and 1 ms after
+ * a write that still waits then. Where the ring is full, a write is an intercept.
+ */
+#define HV_POSTED_OFFSET 2048
+#define HV_POSTED_ENTRIES 128
+struct hv_posted_write {
+	rd_u16 port;
+	rd_u8 size; /* 1, 2 or 4 */
+	rd_u8 reserved;
+	rd_u32 value;
+};
+
+struct hv_posted {
+	rd_u32 producer; /* the hypervisor's: it writes and never reads it */
+	rd_u32 consumer; /* the parent's */
+	rd_u64 reserved;
+	struct hv_posted_write entry[HV_POSTED_ENTRIES];
 };
 
 #define HV_MESSAGE_NONE 0u
@@ -339,6 +370,7 @@ _Static_assert(sizeof(struct hv_create_vp) == 40, "TLFS");
 _Static_assert(sizeof(struct hv_vp_registers) == 16, "TLFS");
 _Static_assert(sizeof(struct hv_register_assoc) == 32, "TLFS");
 _Static_assert(sizeof(struct hv_install_intercept) == 24, "TLFS");
+_Static_assert(sizeof(struct hv_posted) == 1040, "in half a page");
 _Static_assert(sizeof(struct hv_message) == 256, "TLFS 11.8");
 _Static_assert(sizeof(struct hv_intercept_header) == 40, "TLFS");
 _Static_assert(sizeof(struct hv_assert_interrupt) == 32, "TLFS");

@@ -397,6 +397,9 @@ enum hv_status hc_signal_event_direct(struct vp *vp, struct hcall *h)
 	if (v != NULL) {
 		s = synic_signal(v, q.sint, q.flag, &newly);
 	}
+	if (newly) {
+		cpu_hand_over(v);
+	}
 	lock_release(&partitions_lock);
 	h->out[0] = newly ? 1 : 0;
 	return s;

@@ -12,7 +12,8 @@
 #define SLICE_US 3000u /* how long a child goes on while others wait */
 #define SLICE_ROOT_US 1000u
 #define GRAIN_US 1000u
-#define CREDIT_US 3000u /* virtual time that sleeping can earn */
+#define SLICE_HANDOVER_US 250u /* how long the root waits for a child that it has just answered */
+#define CREDIT_US 3000u        /* virtual time that sleeping can earn */
 #define CREDIT_ROOT_US 10000u
 #define BOOST_US 1000u       /* an interrupt of the root: it goes first for so long, */
 #define BOOST_EVERY_US 2000u /* so often */
@@ -265,6 +266,9 @@ static void remove_stopped(struct cpu *c)
 		*link = vp->next;
 		vp->next = NULL;
 		vp->state = VP_DEAD;
+		if (c->handover == vp) {
+			c->handover = NULL;
+		}
 		if (c->current == vp) {
 			c->current = NULL;
 		}
@@ -317,12 +321,33 @@ static bool root_first(const struct cpu *c, const struct vp *other, uint64_t now
 	return now < c->boost_end || c->root_vp->vruntime <= other->vruntime;
 }
 
+void cpu_hand_over(struct vp *vp)
+{
+	struct cpu *c = arch_this_cpu();
+
+	if (vp->cpu == c->index && c->current == c->root_vp) {
+		c->handover = vp;
+		c->resched = 1;
+	}
+}
+
+/*
+ * The root has answered a child: that goes on at once, and the root where it left off when the child wants something again. Else
+ * the root would finish what it has, find its idle loop and halt, all of it before the child's next step.
+ * The root's interrupts come first, and so does another child that has used much less. least: of the children that can run.
+ */
+static bool handed_over(const struct cpu *c, uint64_t least, uint64_t now)
+{
+	return c->current == c->root_vp && now >= c->boost_end &&
+	       c->handover->vruntime <= least + microseconds(SLICE_US);
+}
+
 /* [owner] Chooses the VP to run: the least virtual time; the current one finishes its slice, except for the root. */
 static void choose(struct cpu *c)
 {
-	uint64_t now = arch_tsc();
+	uint64_t now = arch_tsc(), least = UINT64_MAX - microseconds(SLICE_US);
 	struct vp *best = NULL, *current = c->current;
-	bool current_ok = false, root_ok = false;
+	bool current_ok = false, root_ok = false, given = false;
 	uint32_t n = 0;
 
 	c->resched = 0;
@@ -337,6 +362,10 @@ static void choose(struct cpu *c)
 		n++;
 		current_ok = current_ok || vp == current;
 		root_ok = root_ok || vp == c->root_vp;
+		given = given || vp == c->handover;
+		if (vp != c->root_vp && vp->vruntime < least) {
+			least = vp->vruntime;
+		}
 		if (best == NULL || vp->vruntime < best->vruntime) {
 			best = vp;
 		}
@@ -350,8 +379,15 @@ static void choose(struct cpu *c)
 	if (root_ok && best != c->root_vp && root_first(c, best, now)) {
 		best = c->root_vp;
 	}
+	given = given && handed_over(c, least, now);
+	if (given) {
+		best = c->handover;
+	}
+	c->handover = NULL;
 	if (n <= 1) {
 		c->slice_end = UINT64_MAX;
+	} else if (given) {
+		c->slice_end = now + microseconds(SLICE_HANDOVER_US);
 	} else if (best != current || c->slice_end == UINT64_MAX || now >= c->slice_end) {
 		c->slice_end = now + microseconds(best == c->root_vp ? SLICE_ROOT_US : SLICE_US);
 	}

@@ -28,6 +28,8 @@ struct cpu {
 	struct vp *loaded;    /* [owner] whose registers outside the VMCB the CPU holds */
 	struct vp *root_vp;   /* the root VP that is pinned here */
 	struct vp *vps;       /* [owner] every VP of this CPU */
+	struct vp *
+		handover; /* [owner] goes next, if it can: the root has just given it what it waited for */
 	struct lock arrivals_lock;
 	struct vp *arrivals; /* [arrivals_lock] VPs that the owner has not taken yet */
 	uint32_t children;   /* atomic: child VPs that are or will be here */
@@ -59,6 +61,8 @@ void cpu_timers_expire(void);
 void cpu_timers_changed(struct vp *vp);
 /* A new VP starts to be scheduled on its CPU. */
 void cpu_add_vp(struct vp *vp);
+/* [owner] `vp` got from the running root VP what it waited for: it goes before the root, for a moment. */
+void cpu_hand_over(struct vp *vp);
 /* The CPU with the fewest child VPs. */
 uint32_t cpu_choose(void);
 void cpu_request(uint32_t cpu, uint32_t bits);

@@ -109,13 +109,13 @@ static void revoke(struct partition *p)
 	p->revoked = true;
 }
 
-/* Locks: partitions_lock. One unit; false: there is none left. */
+/* Locks: partitions_lock. Part of a unit, so that interrupts do not wait long; false: there is none left. */
 static bool clean_one(struct partition *p)
 {
 	for (uint32_t u = 0; u < pfn_units(); u++) {
 		if (pfn_state(u) == PFN_LEAVING && pfn_slot(u) == p->slot) {
-			pfn_clean(u);
-			p->pages -= PFN_UNIT / PAGE_SIZE;
+			p->clean_page = pfn_clean_step(u, p->clean_page);
+			p->pages -= PFN_STEP;
 			return true;
 		}
 	}

@@ -163,6 +163,7 @@ static enum hv_status set_one(struct vp *v, uint32_t name, const struct hv_regis
 		}
 		__atomic_fetch_and(&v->suspended, ~bit, __ATOMIC_SEQ_CST);
 		vp_wake(v);
+		cpu_hand_over(v);
 		return HV_SUCCESS;
 	}
 	if (name == HV_REG_RIP) {
@@ -238,13 +239,14 @@ enum hv_status hc_map_state_page(struct vp *vp, struct hcall *h)
 }
 
 /* Locks: partitions_lock. */
-static enum hv_status add_range(struct partition *p, uint16_t first, uint16_t last)
+static enum hv_status add_range(struct partition *p, uint16_t first, uint16_t last, uint32_t how)
 {
 	uint32_t n = p->port_ranges;
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (p->port_range[i].first == first && p->port_range[i].last == last) {
-			return HV_OBJECT_IN_USE;
+			__atomic_store_n(&p->port_range[i].how, how, __ATOMIC_RELEASE);
+			return HV_SUCCESS;
 		}
 	}
 	if (n == PARTITION_PORT_RANGES) {
@@ -252,6 +254,7 @@ static enum hv_status add_range(struct partition *p, uint16_t first, uint16_t la
 	}
 	p->port_range[n].first = first;
 	p->port_range[n].last = last;
+	p->port_range[n].how = how;
 	__atomic_store_n(&p->port_ranges, n + 1, __ATOMIC_RELEASE);
 	return HV_SUCCESS;
 }
@@ -262,20 +265,27 @@ enum hv_status hc_install_intercept(struct vp *vp, struct hcall *h)
 	struct hv_install_intercept q;
 	struct partition *p;
 	uint16_t first, last;
+	uint32_t value, own;
 
 	(void)vp;
 	__builtin_memcpy(&q, h->in, sizeof(q));
 	first = (uint16_t)q.parameter;
 	last = (uint16_t)(q.parameter >> 16);
-	if (q.type != HV_INTERCEPT_IO_PORT_RANGE || q.access != 3 || q.parameter >> 32 != 0 ||
-	    first > last) {
+	value = (uint32_t)(q.parameter >> 32);
+	own = q.access & (HV_INTERCEPT_POSTED_WRITE | HV_INTERCEPT_CONSTANT_READ);
+	if (q.type != HV_INTERCEPT_IO_PORT_RANGE || q.access != (own | HV_INTERCEPT_READ_WRITE) ||
+	    first > last || value > 0xff) {
+		return HV_INVALID_PARAMETER;
+	}
+	if ((own & HV_INTERCEPT_CONSTANT_READ) == 0 ? value != 0 : first != last) {
 		return HV_INVALID_PARAMETER;
 	}
 	lock_acquire(&partitions_lock);
 	p = partition_find(q.partition);
 	if (p != NULL) {
-		s = p->state == RD_PARTITION_DYING ? HV_INVALID_PARTITION_STATE
-						   : add_range(p, first, last);
+		s = p->state == RD_PARTITION_DYING
+			    ? HV_INVALID_PARTITION_STATE
+			    : add_range(p, first, last, q.access | value << 24);
 	}
 	lock_release(&partitions_lock);
 	return s;

@@ -5,9 +5,17 @@
 #include "hv/core/connect.h"
 #include "hv/core/log.h"
 #include "hv/core/owner.h"
+#include "hv/core/time.h"
 #include "hv/core/vp.h"
 
 #define SLOT_WINDOW 2
+#define POSTED_HALF (HV_POSTED_ENTRIES / 2)
+#define POSTED_PER_SECOND 1000 /* how often the parent is told at least */
+
+_Static_assert(HV_POSTED_OFFSET >= sizeof(struct hv_message) &&
+		       HV_POSTED_OFFSET + sizeof(struct hv_posted) <= PAGE_SIZE,
+	       "beside the message");
+_Static_assert((HV_POSTED_ENTRIES & (HV_POSTED_ENTRIES - 1)) == 0, "indices run over");
 
 static void header(struct vp *vp, struct hv_intercept_header *h, unsigned length, bool write)
 {
@@ -21,36 +29,109 @@ static void header(struct vp *vp, struct hv_intercept_header *h, unsigned length
 }
 
 /*
- * [owner] The order matters: the message first, then the suspension, after which the parent may touch the VP, then the notice. A VP
- * without a page stays suspended for ever, which is its parent's doing.
+ * [owner] The order matters: the message, then the suspension, after which the parent may touch the VP, then the message's type,
+ * for which the parent may look at any time, then the notice. A VP without a page stays suspended for ever, which is its
+ * parent's doing.
  */
 static void send(struct vp *vp, struct hv_message *m, size_t payload)
 {
 	hpa_t page = vp->intercept_page;
+	struct hv_message *to = NULL;
+	uint32_t type = m->type;
 
+	m->type = HV_MESSAGE_NONE;
 	m->payload_size = (uint8_t)payload;
 	m->sender = vp->partition->id;
 	__atomic_fetch_add(&vp->partition->intercepts, 1, __ATOMIC_RELAXED);
 	if (page.v != 0) {
-		__builtin_memcpy(arch_window_open(SLOT_WINDOW, page), m, sizeof(*m));
-		arch_window_close(SLOT_WINDOW);
+		to = arch_window_open(SLOT_WINDOW, page);
+		__builtin_memcpy(to, m, sizeof(*m));
 	}
 	__atomic_fetch_or(&vp->suspended, VP_SUSPEND_INTERCEPT, __ATOMIC_SEQ_CST);
-	if (page.v != 0) {
+	if (to != NULL) {
+		__atomic_store_n(&to->type, type, __ATOMIC_RELEASE);
+		arch_window_close(SLOT_WINDOW);
 		connect_notify_root(vp->intercept_flag);
 	}
 }
 
-static bool wanted(const struct partition *p, uint32_t port, uint32_t size)
+/* What the parent wants of this access; 0: nothing. */
+static uint32_t wanted(const struct partition *p, uint32_t port, uint32_t size)
 {
 	uint32_t n = __atomic_load_n(&p->port_ranges, __ATOMIC_ACQUIRE);
 
-	for (uint32_t i = 0; i < n && i < PARTITION_PORT_RANGES; i++) {
-		if (port >= p->port_range[i].first && port + size - 1 <= p->port_range[i].last) {
-			return true;
+	for (uint32_t i = n; i > 0; i--) {
+		if (port >= p->port_range[i - 1].first &&
+		    port + size - 1 <= p->port_range[i - 1].last) {
+			return __atomic_load_n(&p->port_range[i - 1].how, __ATOMIC_ACQUIRE);
 		}
 	}
-	return false;
+	return 0;
+}
+
+/*
+ * [owner] One ring for all VPs, since guests hand a device from one to another. entry: NULL where the parent shall be told of what
+ * waits. Trust: the consumer's index is the root's; any value of it makes a ring that is full or has room. Returns how many
+ * entries waited; HV_POSTED_ENTRIES or more: the ring is full.
+ */
+static uint32_t post(struct vp *vp, const struct hv_posted_write *entry)
+{
+	struct partition *p = vp->partition;
+	hpa_t page = p->vp[0]->intercept_page;
+	struct hv_posted *ring;
+	uint32_t used;
+
+	if (page.v == 0) {
+		return UINT32_MAX;
+	}
+	lock_acquire(&p->posted_lock);
+	ring = (void *)((uint8_t *)arch_window_open(SLOT_WINDOW, page) + HV_POSTED_OFFSET);
+	used = p->posted - __atomic_load_n(&ring->consumer, __ATOMIC_ACQUIRE);
+	if (entry != NULL && used < HV_POSTED_ENTRIES) {
+		ring->entry[p->posted % HV_POSTED_ENTRIES] = *entry;
+		p->posted++;
+		__atomic_store_n(&ring->producer, p->posted, __ATOMIC_RELEASE);
+	}
+	arch_window_close(SLOT_WINDOW);
+	lock_release(&p->posted_lock);
+	if (entry != NULL ? used == POSTED_HALF : used != 0) {
+		connect_notify_root(p->vp[0]->intercept_flag);
+	}
+	return used;
+}
+
+void intercept_posted_due(struct vp *vp)
+{
+	(void)post(vp, NULL);
+}
+
+/* [owner] False: no room. */
+static bool post_write(struct vp *vp, const struct exit_info *e)
+{
+	uint64_t mask = e->port.size == 4 ? 0xffffffffull : (1ull << (e->port.size * 8)) - 1;
+	const struct hv_posted_write w = { .port = e->port.port,
+					   .size = (uint8_t)e->port.size,
+					   .value = (uint32_t)(vp->regs[REG_RAX] & mask) };
+
+	if (post(vp, &w) >= HV_POSTED_ENTRIES) {
+		return false;
+	}
+	if (vp->deadline[VP_TIMER_POSTED] == UINT64_MAX) {
+		vp_timer_set(vp, VP_TIMER_POSTED, arch_tsc() + time_tsc_hz() / POSTED_PER_SECOND);
+	}
+	return true;
+}
+
+/* [owner] What the parent has said in advance. False: it must be asked. */
+static bool answered(struct vp *vp, const struct exit_info *e, uint32_t how)
+{
+	if (e->port.in && (how & HV_INTERCEPT_CONSTANT_READ) != 0) { /* of one port: of one byte */
+		vp->regs[REG_RAX] = (vp->regs[REG_RAX] & ~0xffull) | how >> 24;
+	} else if (e->port.in || (how & HV_INTERCEPT_POSTED_WRITE) == 0 || !post_write(vp, e)) {
+		return false;
+	}
+	arch_vp_advance(vp, e->length);
+	return true;
 }
 
 /* Trust: port, size and data are the guest's. String instructions have no user among stock guests: #GP. */
@@ -60,6 +141,7 @@ void intercept_port(struct vp *vp, const struct exit_info *e)
 	uint64_t mask = size == 4 ? 0xffffffffull : (1ull << (size * 8)) - 1;
 	struct hv_message m = { .type = HV_MESSAGE_IO_PORT };
 	struct hv_io_port_intercept io = { .port = e->port.port, .rax = vp->regs[REG_RAX] };
+	uint32_t how;
 
 	if (e->port.string || size + (uint32_t)e->port.port > 0x10000) {
 		partition_count(&vp->partition->denied_port);
@@ -67,11 +149,15 @@ void intercept_port(struct vp *vp, const struct exit_info *e)
 		vp_inject_gp(vp);
 		return;
 	}
-	if (!wanted(vp->partition, e->port.port, size)) {
+	how = wanted(vp->partition, e->port.port, size);
+	if (how == 0) {
 		if (e->port.in) {
 			vp->regs[REG_RAX] = size == 4 ? mask : vp->regs[REG_RAX] | mask;
 		}
 		arch_vp_advance(vp, e->length);
+		return;
+	}
+	if (answered(vp, e, how)) {
 		return;
 	}
 	header(vp, &io.header, e->length, !e->port.in);

@@ -20,6 +20,7 @@ struct partition {
 	uint32_t slot;  /* 1..PARTITION_SLOTS-1; 0: the root */
 	uint32_t state; /* [partitions_lock] enum rd_partition_state */
 	bool revoked; /* [partitions_lock] deletion: the root's map and the devices have lost the memory */
+	uint32_t clean_page; /* [partitions_lock] deletion: the next page of the unit that is being zeroed */
 	uint64_t pages; /* [partitions_lock] of 4 KiB, owned */
 	uint32_t weight;
 	struct arch_partition *arch; /* intercept lists */
@@ -30,8 +31,11 @@ struct partition {
 	/* ports that become intercepts; [partitions_lock] to write, read by the VPs */
 	struct {
 		uint16_t first, last;
+		uint32_t how; /* atomic: HV_INTERCEPT_* | value << 24 */
 	} port_range[PARTITION_PORT_RANGES];
 	uint32_t port_ranges; /* atomic */
+	struct lock posted_lock;
+	uint32_t posted; /* [posted_lock] writes so far */
 	struct {
 		uint32_t id;                 /* 0: free */
 		uint32_t port;               /* of the root */

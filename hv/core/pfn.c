@@ -110,18 +110,34 @@ gpa_t pfn_gpa(uint32_t unit)
 	return gpa((uint64_t)table[unit].gpn * PFN_UNIT);
 }
 
-void pfn_clean(uint32_t unit)
+uint32_t pfn_clean_step(uint32_t unit, uint32_t page)
 {
 	hpa_t base = pfn_address(unit);
 
 	CHECK(pfn_state(unit) == PFN_DIRTY || pfn_state(unit) == PFN_LEAVING);
-	for (uint64_t at = 0; at < PFN_UNIT; at += PAGE_SIZE) {
-		__builtin_memset(arch_window_open(SLOT_WINDOW, hpa(base.v + at)), 0, PAGE_SIZE);
+	for (uint32_t i = 0; i < PFN_STEP; i++) {
+		hpa_t at = hpa(base.v + (uint64_t)(page + i) * PAGE_SIZE);
+
+		__builtin_memset(arch_window_open(SLOT_WINDOW, at), 0, PAGE_SIZE);
 		arch_window_close(SLOT_WINDOW);
+	}
+	page += PFN_STEP;
+	if (page < PFN_UNIT / PAGE_SIZE) {
+		return page;
 	}
 	table[unit].slot = 0;
 	table[unit].gpn = 0;
 	state_set(&table[unit], PFN_CLEAN);
+	return 0;
+}
+
+void pfn_clean(uint32_t unit)
+{
+	uint32_t page = 0;
+
+	do {
+		page = pfn_clean_step(unit, page);
+	} while (page != 0);
 }
 
 bool pfn_claim(uint32_t unit, uint32_t slot, gpa_t at)

@@ -27,6 +27,9 @@ uint32_t pfn_slot(uint32_t unit);
 gpa_t pfn_gpa(uint32_t unit);
 /* Zeroes a dirty or leaving unit: one step of bounded work. Afterwards it is CLEAN. */
 void pfn_clean(uint32_t unit);
+/* Likewise a part of it: pages from `page` on. After the last one it is CLEAN. Returns the next page, 0 at the end. */
+#define PFN_STEP 64u
+uint32_t pfn_clean_step(uint32_t unit, uint32_t page) MUST_CHECK;
 /* CLEAN -> OWNED. false: it is not clean. */
 bool pfn_claim(uint32_t unit, uint32_t slot, gpa_t at) MUST_CHECK;
 /* CLEAN -> DIRTY: somebody may have written to it after all. */

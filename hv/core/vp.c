@@ -6,6 +6,7 @@
 #include "hv/core/cpu.h"
 #include "hv/core/gpa.h"
 #include "hv/core/heap.h"
+#include "hv/core/intercept.h"
 #include "hv/core/log.h"
 #include "hv/wire/insn.h"
 
@@ -72,6 +73,10 @@ void vp_timers_expire(struct vp *vp, uint64_t now)
 	if (vp->deadline[VP_TIMER_VLAPIC] <= now) {
 		vp_timer_set(vp, VP_TIMER_VLAPIC, UINT64_MAX);
 		vlapic_timer_check(vp);
+	}
+	if (vp->deadline[VP_TIMER_POSTED] <= now) {
+		vp_timer_set(vp, VP_TIMER_POSTED, UINT64_MAX);
+		intercept_posted_due(vp);
 	}
 	for (unsigned i = 0; i < HV_STIMER_COUNT; i++) {
 		enum vp_timer which = (enum vp_timer)(VP_TIMER_SYNIC + i);

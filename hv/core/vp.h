@@ -36,6 +36,7 @@ enum vp_reg {
 /* Deadlines of a VP, in TSC. */
 enum vp_timer {
 	VP_TIMER_VLAPIC,
+	VP_TIMER_POSTED,
 	VP_TIMER_SYNIC,
 	VP_TIMER_COUNT = VP_TIMER_SYNIC + HV_STIMER_COUNT
 };

@@ -37,7 +37,8 @@ struct rd_ioctl_log {
  *
  *   /dev/redoubt     RD_IOCTL_CREATE_PARTITION   -> partition
  *   partition        RD_IOCTL_MEMORY             -> memory     mmap: the guest's memory, offset = rd_memory_offset(gpa)
- *                    RD_IOCTL_CREATE_VP          -> vp         mmap: one page, struct hv_message of the intercept; poll
+ *                    RD_IOCTL_CREATE_VP          -> vp         mmap: one page, struct hv_message of the intercept; poll: IN.
+ *                                                              VP 0: read: struct hv_posted_write of all VPs; poll: PRI
  *                    RD_IOCTL_CREATE_CHANNEL     -> channel    read/poll: the guest signalled; write: signal the guest
  *                    RD_IOCTL_CREATE_MESSAGE     -> message    read/poll: struct hv_message from the guest
  *                    RD_IOCTL_POST               posts a message to the guest
@@ -80,9 +81,14 @@ struct rd_post { /* EAGAIN: its queue is full, try again later */
 	struct hv_message message;
 };
 
+/* Of a range that has been named before, `how` and `value` change. */
+#define RD_PORTS_POSTED_WRITE \
+	1u /* writes do not stop the VP: they are read from VP 0's descriptor */
+#define RD_PORTS_CONSTANT_READ 2u /* reads of one byte do not: they are `value`; first == last */
 struct rd_intercept_ports {
 	rd_u16 first, last;
-	rd_u32 reserved;
+	rd_u8 how, value;
+	rd_u16 reserved;
 };
 
 #define RD_REGS_MAX 64

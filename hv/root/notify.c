@@ -13,11 +13,10 @@
 #include "hv/abi/tlfs.h"
 #include "hv/root/notify.h"
 
-#define RD_FLAG_WORDS (HV_EVENT_FLAGS / BITS_PER_LONG)
-
 static struct rd_notify __rcu *rd_flag[HV_EVENT_FLAGS];
 static DECLARE_BITMAP(rd_flag_used, HV_EVENT_FLAGS);
 static DEFINE_SPINLOCK(rd_flag_lock);
+static unsigned int rd_flag_words = 1; /* that were ever used: the others are not looked at */
 
 /* Find a flag and start to count. Flag 0 is never used: an uninitialised request would name it. */
 int rd_notify_add(struct rd_notify *notify)
@@ -34,6 +33,8 @@ int rd_notify_add(struct rd_notify *notify)
 	}
 	__set_bit(flag, rd_flag_used);
 	notify->flag = flag;
+	if (flag / BITS_PER_LONG >= rd_flag_words)
+		WRITE_ONCE(rd_flag_words, flag / BITS_PER_LONG + 1);
 	rcu_assign_pointer(rd_flag[flag], notify);
 	spin_unlock(&rd_flag_lock);
 	return 0;
@@ -58,10 +59,11 @@ void rd_notify_wake(struct rd_notify *notify, __poll_t events)
 void rd_notify_scan(void *flags)
 {
 	unsigned long *words = flags;
+	unsigned int count = READ_ONCE(rd_flag_words);
 	unsigned int word;
 
 	rcu_read_lock();
-	for (word = 0; word < RD_FLAG_WORDS; word++) {
+	for (word = 0; word < count; word++) {
 		unsigned long bits;
 
 		/* Without a locked access where nothing is set. */

@@ -160,7 +160,7 @@ static long rd_ioctl_intercept_ports(struct rd_partition *partition,
 {
 	struct hv_install_intercept in = {
 		.partition = partition->id,
-		.access = 3,
+		.access = HV_INTERCEPT_READ_WRITE,
 		.type = HV_INTERCEPT_IO_PORT_RANGE,
 	};
 	struct rd_intercept_ports ports;
@@ -168,9 +168,14 @@ static long rd_ioctl_intercept_ports(struct rd_partition *partition,
 
 	if (copy_from_user(&ports, request, sizeof(ports)))
 		return -EFAULT;
-	if (ports.first > ports.last || ports.reserved)
+	if (ports.first > ports.last || ports.reserved ||
+	    ports.how & ~(RD_PORTS_POSTED_WRITE | RD_PORTS_CONSTANT_READ))
 		return -EINVAL;
-	in.parameter = ports.first | (u32)ports.last << 16;
+	if (ports.how & RD_PORTS_POSTED_WRITE)
+		in.access |= HV_INTERCEPT_POSTED_WRITE;
+	if (ports.how & RD_PORTS_CONSTANT_READ)
+		in.access |= HV_INTERCEPT_CONSTANT_READ;
+	in.parameter = ports.first | (u32)ports.last << 16 | (u64)ports.value << 32;
 	error = rd_partition_enter(partition);
 	if (error)
 		return error;

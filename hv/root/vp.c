@@ -22,6 +22,7 @@
 static_assert(sizeof(struct hv_create_vp) == 40 && sizeof(struct hv_vp_registers) == 16);
 static_assert(sizeof(struct hv_map_state_page) == 32 && sizeof(struct hv_register_assoc) == 32);
 static_assert(sizeof(struct hv_intercept_header) == 40);
+static_assert(HV_POSTED_OFFSET + sizeof(struct hv_posted) <= PAGE_SIZE);
 static_assert(sizeof(struct hv_vp_registers) + RD_REGS_MAX * sizeof(struct hv_register_assoc) <=
 	      PAGE_SIZE);
 
@@ -215,16 +216,48 @@ static long rd_vp_ioctl(struct file *file, unsigned int command, unsigned long a
 	}
 }
 
+static struct hv_posted *rd_vp_posted(const struct rd_vp *vp)
+{
+	return (void *)vp->intercept + HV_POSTED_OFFSET;
+}
+
 static __poll_t rd_vp_poll(struct file *file, poll_table *table)
 {
 	struct rd_vp *vp = file->private_data;
+	const struct hv_posted *posted = rd_vp_posted(vp);
+	__poll_t events = 0;
 
 	poll_wait(file, &vp->notify.wait, table);
 	if (rd_partition_dead(vp->partition))
 		return EPOLLHUP;
+	if (READ_ONCE(posted->producer) != READ_ONCE(posted->consumer))
+		events |= EPOLLPRI;
 	if (rd_vp_waits(vp))
-		return EPOLLIN | EPOLLRDNORM;
-	return 0;
+		events |= EPOLLIN | EPOLLRDNORM;
+	return events;
+}
+
+/* Posted writes. They are also there when the partition is dead: the last words of a guest. */
+static ssize_t rd_vp_read(struct file *file, char __user *to, size_t size, loff_t *position)
+{
+	struct rd_vp *vp = file->private_data;
+	struct hv_posted *posted = rd_vp_posted(vp);
+	struct hv_posted_write list[HV_POSTED_ENTRIES];
+	u32 at, count, i;
+
+	mutex_lock(&vp->pages.lock);
+	at = posted->consumer;
+	count = min_t(u32, smp_load_acquire(&posted->producer) - at, HV_POSTED_ENTRIES);
+	count = min_t(size_t, count, size / sizeof(list[0]));
+	for (i = 0; i < count; i++)
+		list[i] = posted->entry[(at + i) % HV_POSTED_ENTRIES];
+	smp_store_release(&posted->consumer, at + count);
+	mutex_unlock(&vp->pages.lock);
+	if (!count)
+		return size < sizeof(list[0]) ? -EINVAL : -EAGAIN;
+	if (copy_to_user(to, list, count * sizeof(list[0])))
+		return -EFAULT;
+	return count * sizeof(list[0]);
 }
 
 static int rd_vp_mmap(struct file *file, struct vm_area_struct *vma)
@@ -252,6 +285,7 @@ static int rd_vp_release(struct inode *inode, struct file *file)
 static const struct file_operations rd_vp_fops = {
 	.owner = THIS_MODULE,
 	.release = rd_vp_release,
+	.read = rd_vp_read,
 	.unlocked_ioctl = rd_vp_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.poll = rd_vp_poll,

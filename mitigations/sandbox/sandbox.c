@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -255,6 +256,10 @@ bool sandbox_enter(const struct sandbox_policy *policy)
 	int without;
 
 	if (!rule_left_out(policy, &without)) {
+		return false;
+	}
+	/* A log line into a file beyond RLIMIT_FSIZE is lost; that is no reason to die. */
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR) {
 		return false;
 	}
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||

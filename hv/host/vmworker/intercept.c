@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "hv/host/vmworker/worker.h"
 #include "hv/root/ioctl.h"
@@ -17,6 +18,55 @@ static void run(struct worker *w, uint32_t index, struct rd_run *run)
 	}
 }
 
+/* Bytes that the guest transmitted. */
+static void transmit(struct worker *w, const struct ports_result *r)
+{
+	for (uint32_t i = 0; i < r->sent; i++) {
+		console_put(&w->console, r->bytes[i]);
+	}
+}
+
+void worker_posted(struct worker *w)
+{
+	struct hv_posted_write list[HV_POSTED_ENTRIES];
+	struct ports_result r;
+
+	while (__atomic_load_n(&w->posted->producer, __ATOMIC_ACQUIRE) !=
+	       __atomic_load_n(&w->posted->consumer, __ATOMIC_ACQUIRE)) {
+		ssize_t n = read(w->vp[0].fd, list, sizeof(list));
+
+		if (n <= 0) {
+			break; /* there was no time between the look and the read when it could go */
+		}
+		for (size_t i = 0; i < (size_t)n / sizeof(list[0]); i++) {
+			ports_posted(&w->ports, &list[i], &r);
+			transmit(w, &r);
+		}
+	}
+}
+
+void worker_quick(struct worker *w)
+{
+	bool quick = ports_quick(&w->ports);
+	struct rd_intercept_ports data = { .first = PORT_UART,
+					   .last = PORT_UART,
+					   .how = quick ? RD_PORTS_POSTED_WRITE : 0 };
+	struct rd_intercept_ports status = { .first = PORT_UART_STATUS,
+					     .last = PORT_UART_STATUS,
+					     .how = quick ? RD_PORTS_CONSTANT_READ : 0,
+					     .value = quick ? PORTS_QUICK_STATUS : 0 };
+
+	if (quick == w->quick || w->ended) {
+		return;
+	}
+	w->quick = quick;
+	if ((ioctl(w->partition, RD_IOCTL_INTERCEPT_PORTS, &data) != 0 ||
+	     ioctl(w->partition, RD_IOCTL_INTERCEPT_PORTS, &status) != 0) &&
+	    errno != ENODEV) { /* the manager has stopped it: we are told so */
+		worker_guest_ended(w, PM_GUEST_FAILED, "ports cannot be set: error %d", errno);
+	}
+}
+
 static void io_port(struct worker *w, uint32_t index, const struct hv_message *m)
 {
 	struct hv_io_port_intercept a;
@@ -25,9 +75,8 @@ static void io_port(struct worker *w, uint32_t index, const struct hv_message *m
 
 	memcpy(&a, m->payload, sizeof(a));
 	ports_access(&w->ports, &a, &r);
-	for (uint32_t i = 0; i < r.sent; i++) {
-		console_put(&w->console, r.bytes[i]);
-	}
+	transmit(w, &r);
+	worker_quick(w);
 	switch (r.event) {
 	case PORTS_OFF:
 		worker_guest_ended(w, PM_GUEST_OFF, "VP %u powered the guest off", index);
@@ -78,6 +127,7 @@ void worker_intercept(struct worker *w, uint32_t index)
 	if (w->ended) {
 		return;
 	}
+	worker_posted(w);
 	memcpy(&m, w->vp[index].page,
 	       sizeof(m)); /* once: another intercept may replace it after RUN */
 	switch (m.type) {

@@ -47,6 +47,7 @@ void worker_partition_gone(struct worker *w)
 {
 	if (!w->ended) {
 		start_log("the partition was stopped");
+		worker_posted(w);
 		unwatch_guest(w);
 	}
 }
@@ -60,6 +61,7 @@ void worker_guest_ended(struct worker *w, enum pm_guest how, const char *format,
 	}
 	/* The other VPs must not go on in half a guest. A failure leaves nothing to do: the manager closes the partition. */
 	(void)ioctl(w->partition, RD_IOCTL_STOP);
+	worker_posted(w);
 	unwatch_guest(w);
 	memset(&w->status, 0, sizeof(w->status));
 	w->status.guest = how;
@@ -97,6 +99,7 @@ static void feed(struct worker *w)
 
 	c->in_at += n;
 	c->in_count -= n;
+	worker_quick(w);
 }
 
 /* After each round: what may be sent is sent, and epoll is told what is waited for. */
@@ -141,8 +144,10 @@ static bool dispatch(struct worker *w, const struct epoll_event *e)
 	case KIND_VP:
 		if ((e->events & EPOLLHUP) != 0) {
 			worker_partition_gone(w);
-		} else {
+		} else if ((e->events & EPOLLIN) != 0) {
 			worker_intercept(w, index);
+		} else if (!w->ended) {
+			worker_posted(w);
 		}
 		break;
 	case KIND_MESSAGE:

@@ -81,8 +81,10 @@ static void create_vps(struct worker *w, const struct loader_start *start)
 			start_fail("mmap of a VP: %s", strerror(errno));
 		}
 		vp->page = page;
-		worker_watch(w, EPOLL_CTL_ADD, vp->fd, KIND_VP, i, EPOLLIN);
+		worker_watch(w, EPOLL_CTL_ADD, vp->fd, KIND_VP, i,
+			     i == 0 ? EPOLLIN | EPOLLPRI : EPOLLIN);
 	}
+	w->posted = (const void *)((const uint8_t *)w->vp[0].page + HV_POSTED_OFFSET);
 	checked(ioctl(w->vp[0].fd, RD_IOCTL_SET_REGS, &regs), "registers of VP 0");
 }
 
@@ -90,6 +92,7 @@ static void intercept_ports(struct worker *w)
 {
 	struct rd_intercept_ports ranges[] = {
 		{ .first = PORT_UART, .last = PORT_UART + UART_PORTS - 1 },
+		{ .first = PORT_RTC, .last = PORT_RTC + RTC_PORTS - 1 },
 		{ .first = ACPI_PORT_SLEEP_CONTROL, .last = ACPI_PORT_RESET },
 	};
 
@@ -97,6 +100,7 @@ static void intercept_ports(struct worker *w)
 		checked(ioctl(w->partition, RD_IOCTL_INTERCEPT_PORTS, &ranges[i]),
 			"intercept of ports");
 	}
+	worker_quick(w);
 }
 
 static void set_up(struct worker *w, const struct pm_config_worker *config)

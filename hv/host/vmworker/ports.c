@@ -2,20 +2,44 @@
 #include "hv/host/vmworker/ports.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "hv/host/vmworker/acpi.h"
 
 #define ACCESS_STRING 0x08u
+#define LCR_DLAB 0x80u
+#define MCR_LOOP 0x10u
 
 void ports_init(struct ports *p)
 {
+	rtc_init(&p->rtc);
 	uart_init(&p->uart);
+}
+
+/* Before 1970 is a host without a clock: the guest gets the beginning. */
+static uint64_t now(void)
+{
+	struct timespec t = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec > 0 ? (uint64_t)t.tv_sec : 0;
+}
+
+bool ports_quick(const struct ports *p)
+{
+	const struct uart *u = &p->uart;
+
+	return (u->lcr & LCR_DLAB) == 0 && (u->mcr & MCR_LOOP) == 0 && u->rx_count == 0 &&
+	       !u->overrun;
 }
 
 static uint8_t read_byte(struct ports *p, uint32_t port)
 {
 	if (port - PORT_UART < UART_PORTS) {
 		return uart_read(&p->uart, port - PORT_UART);
+	}
+	if (port - PORT_RTC < RTC_PORTS) {
+		return rtc_read(&p->rtc, port - PORT_RTC, now());
 	}
 	switch (port) {
 	case ACPI_PORT_SLEEP_CONTROL: /* SLP_EN reads as 0 */
@@ -33,6 +57,8 @@ static void write_byte(struct ports *p, uint32_t port, uint8_t v, struct ports_r
 		if (uart_write(&p->uart, port - PORT_UART, v)) {
 			out->bytes[out->sent++] = v;
 		}
+	} else if (port - PORT_RTC < RTC_PORTS) {
+		rtc_write(&p->rtc, port - PORT_RTC, v);
 	} else if (port == ACPI_PORT_SLEEP_CONTROL) {
 		/* No other state is offered: the guest that asks for one goes on, awake. */
 		if ((v & ACPI_SLEEP_ENABLE) != 0 && ACPI_SLEEP_TYPE(v) == ACPI_S5_TYPE) {
@@ -79,4 +105,14 @@ void ports_access(struct ports *p, const struct hv_io_port_intercept *a, struct 
 	for (uint32_t i = 0; i < size; i++) {
 		out->rax |= (uint64_t)read_byte(p, a->port + i) << (8 * i);
 	}
+}
+
+void ports_posted(struct ports *p, const struct hv_posted_write *write, struct ports_result *out)
+{
+	const struct hv_io_port_intercept a = { .header = { .length = 1, .access = 1 },
+						.port = write->port,
+						.access_info = write->size & 7u,
+						.rax = write->value };
+
+	ports_access(p, &a, out);
 }

@@ -22,6 +22,8 @@ struct worker {
 	int partition, epoll, message, timer;
 	uint32_t vp_count;
 	struct worker_vp vp[HV_VP_MAX];
+	const struct hv_posted *posted; /* in VP 0's page: to look whether something waits */
+	bool quick;                     /* the UART's ports are told to work without us */
 	struct ports ports;
 	struct console console;
 	uint32_t console_watched; /* events asked for */
@@ -46,6 +48,10 @@ __attribute__((format(printf, 3, 4))) void worker_guest_ended(struct worker *w, 
 							      const char *format, ...);
 /* The manager has stopped the partition: nothing is reported, only the manager is heard. */
 void worker_partition_gone(struct worker *w);
+/* What the VPs wrote without a stop. Before an intercept of any VP is handled. */
+void worker_posted(struct worker *w);
+/* Tells the hypervisor what it may answer for the UART; after each change of the UART, before the VP goes on. */
+void worker_quick(struct worker *w);
 /* An intercept of VP `index`. */
 void worker_intercept(struct worker *w, uint32_t index);
 /* Until the manager says stop, or is gone. */

@@ -441,7 +441,9 @@ __attribute__((noreturn)) static void guest(void)
 	if (iopl(3)) {
 		later("VB note iopl: %s\n", strerror(errno));
 	} else {
-		port_read("port_uart", 0x3fd);
+		port_read("port_worker",
+			  0x3ff); /* the UART's scratch register: only the device knows it */
+		port_read("port_uart_status", 0x3fd);
 		port_read("port_none", 0x80);
 	}
 	msr_read("msr_apic_base", 0x1b);

@@ -38,7 +38,7 @@ if [ -n "$root" ] && [ -e /m/list ]; then
 	done
 	echo "VM fail root no disk has a root file system"
 fi
-echo "VM ready on $(awk '$2 == "/" { print $1 }' /proc/mounts | tail -1) uptime $(cut -d' ' -f1 /proc/uptime) mem $(awk '/MemTotal/ { print $2 }' /proc/meminfo)"
+echo "VM ready on $(awk '$2 == "/" { print $1 }' /proc/mounts | tail -1) uptime $(cut -d' ' -f1 /proc/uptime) mem $(awk '/MemTotal/ { print $2 }' /proc/meminfo) date $(date -u +%FT%TZ)"
 
 wait_for() { # COMMAND...: up to 10 s
 	n=0
@@ -74,6 +74,18 @@ run_check() {
 		else
 			echo "VM pass readonly $(tail -1 /tmp/err)"
 		fi
+		;;
+	retarget) # every channel signals CPU 1 from now on
+		for c in /sys/bus/vmbus/devices/*/channels/*/cpu; do
+			echo 1 >"$c" 2>/tmp/err || echo "VM note retarget $(tail -1 /tmp/err)"
+		done
+		echo "VM pass retarget $(cat /sys/bus/vmbus/devices/*/channels/*/cpu | tr '\n' ' ')"
+		;;
+	unbind)	# every driver leaves its device: channels close
+		for d in /sys/bus/vmbus/drivers/*/vmbus* /sys/bus/vmbus/drivers/*/*-*-*; do
+			[ -e "$d" ] && echo "${d##*/}" >"${d%/*}/unbind"
+		done
+		echo "VM pass unbind"
 		;;
 	ioerror) # ioerror:DEVICE:read|write: it must fail, soon
 		if ! wait_for test -b "/dev/$2"; then echo "VM fail ioerror no /dev/$2"; return; fi

@@ -97,6 +97,7 @@ static int disk(const char *name, const char *path, unsigned rounds)
 		}
 		if (rounds == 0) {
 			printf("VM %s round %u\n", name, i + 1);
+			usleep(200000); /* others want the CPU too */
 		}
 	}
 	close(fd);

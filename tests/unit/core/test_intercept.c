@@ -2,6 +2,9 @@
 /* Exits of a child that its parent answers, and those that it does not hear of. */
 #include "tests/unit/core/core_child.h"
 
+#include "hv/core/cpu.h"
+#include "hv/core/time.h"
+
 #define PAGE 0x710000ull
 #define FLAG 321
 #define SIEF 0x720000ull
@@ -63,12 +66,18 @@ static bool told(void)
 	return any;
 }
 
-static unsigned install(uint16_t first, uint16_t last)
+static unsigned install_how(uint16_t first, uint16_t last, uint32_t how, uint8_t value)
 {
-	const struct hv_install_intercept q = { p->id, 3, HV_INTERCEPT_IO_PORT_RANGE,
-						first | (uint64_t)last << 16 };
+	const struct hv_install_intercept q = { p->id, 3 | how, HV_INTERCEPT_IO_PORT_RANGE,
+						first | (uint64_t)last << 16 |
+							(uint64_t)value << 32 };
 
 	return STATUS(root_call(INSTALL, &q, sizeof(q), NULL, 0));
+}
+
+static unsigned install(uint16_t first, uint16_t last)
+{
+	return install_how(first, last, 0, 0);
 }
 
 static struct hv_message *message(void)
@@ -254,6 +263,225 @@ static void test_ranges(void **state)
 	}
 }
 
+/* --- posted writes and constant reads --- */
+
+#define POSTED HV_INTERCEPT_POSTED_WRITE
+#define CONSTANT HV_INTERCEPT_CONSTANT_READ
+
+static struct hv_posted *ring(void)
+{
+	return (struct hv_posted *)(void *)fake_ram(PAGE + HV_POSTED_OFFSET);
+}
+
+static void posts(struct vp *v, unsigned size, uint32_t rax)
+{
+	exit_port(v, false, 0x3f8, size, rax);
+	assert_int_equal(v->suspended, 0);
+	assert_int_equal(v->rip, 0x300001);
+	assert_injected(v, -1);
+}
+
+static void assert_entry(uint32_t i, unsigned size, uint32_t value)
+{
+	const struct hv_posted_write *w = &ring()->entry[i % HV_POSTED_ENTRIES];
+
+	assert_true(w->port == 0x3f8 && w->size == size && w->reserved == 0 && w->value == value);
+}
+
+static void test_posted(void **state)
+{
+	uint64_t rax;
+
+	(void)state;
+	assert_int_equal(install(0x3f8, 0x3ff), HV_SUCCESS);
+	assert_int_equal(install_how(0x3f8, 0x3fb, POSTED, 0), HV_SUCCESS);
+	posts(vp, 1, 0xa1b2c3d4);
+	rax = vp->regs[REG_RAX];
+	posts(vp, 2, 0xa1b2c3d4);
+	posts(vp, 4, 0xa1b2c3d4);
+	assert_true(vp->regs[REG_RAX] == rax);
+	assert_int_equal(ring()->producer, 3);
+	assert_entry(0, 1, 0xd4);
+	assert_entry(1, 2, 0xc3d4);
+	assert_entry(2, 4, 0xa1b2c3d4);
+	assert_false(told());
+	assert_int_equal(p->intercepts, 0);
+	/* Reads, and writes that only the wider range has, stop as ever; the message leaves the ring alone. */
+	exit_port(vp, true, 0x3f8, 1, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	assert_int_equal(message()->type, HV_MESSAGE_IO_PORT);
+	assert_int_equal(ring()->producer, 3);
+	assert_entry(2, 4, 0xa1b2c3d4);
+	assert_int_equal(child_set(p->id, 0, HV_REG_INTERCEPT_SUSPEND, 0), HV_SUCCESS);
+	exit_port(vp, false, 0x3fb, 2, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	assert_int_equal(child_set(p->id, 0, HV_REG_INTERCEPT_SUSPEND, 0), HV_SUCCESS);
+	/* The other VP's are in the same ring, in the order in which they came. */
+	fake_select(p->vp[1]->cpu);
+	posts(p->vp[1], 1, 0x55);
+	fake_select(0);
+	posts(vp, 1, 0x66);
+	assert_int_equal(ring()->producer, 5);
+	assert_entry(3, 1, 0x55);
+	assert_entry(4, 1, 0x66);
+	assert_int_equal(ring()->consumer, 0); /* not ours */
+	/* As before, once it is asked for. */
+	assert_int_equal(install(0x3f8, 0x3fb), HV_SUCCESS);
+	exit_port(vp, false, 0x3f8, 1, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	assert_int_equal(ring()->producer, 5);
+	assert_int_equal(p->port_ranges, 2);
+}
+
+static void test_posted_full(void **state)
+{
+	static const uint32_t bad[] = { 1, 1000, 0x80000000 };
+	uint32_t n = 0;
+
+	(void)state;
+	assert_int_equal(install_how(0x3f8, 0x3f8, POSTED, 0), HV_SUCCESS);
+	for (uint32_t turn = 0; turn < 3; turn++) {
+		while (n - ring()->consumer < HV_POSTED_ENTRIES) {
+			bool half = n - ring()->consumer == HV_POSTED_ENTRIES / 2;
+
+			posts(vp, 1, n % 251);
+			assert_entry(n, 1, n % 251);
+			n++;
+			assert_int_equal(told(), half);
+		}
+		/* Nothing is lost: now it stops. */
+		exit_port(vp, false, 0x3f8, 1, 0x77);
+		assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+		assert_int_equal(vp->rip, 0x300000);
+		assert_int_equal(((struct hv_io_port_intercept *)(void *)message()->payload)->rax &
+					 0xff,
+				 0x77);
+		assert_true(told());
+		assert_int_equal(ring()->producer, n);
+		for (uint32_t i = n - HV_POSTED_ENTRIES; i < n; i++) {
+			assert_entry(i, 1, i % 251);
+		}
+		assert_int_equal(child_set(p->id, 0, HV_REG_INTERCEPT_SUSPEND, 0), HV_SUCCESS);
+		ring()->consumer = n - turn * 40;
+	}
+	/* An index that cannot be is a full ring; nothing is written outside it. */
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		uint8_t before[PAGE_SIZE];
+
+		ring()->consumer = n + bad[i];
+		memcpy(before, ring(), sizeof(struct hv_posted));
+		exit_port(vp, false, 0x3f8, 1, 0x77);
+		assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+		assert_memory_equal(before, ring(), sizeof(struct hv_posted));
+		assert_int_equal(child_set(p->id, 0, HV_REG_INTERCEPT_SUSPEND, 0), HV_SUCCESS);
+	}
+	/* The hypervisor does not read its own index. */
+	ring()->consumer = n;
+	ring()->producer = 0x12345;
+	posts(vp, 1, 0x42);
+	assert_int_equal(ring()->producer, n + 1);
+	assert_entry(n, 1, 0x42);
+}
+
+/* A millisecond after it, whether the VP runs, is halted or is suspended. */
+static void test_posted_time(void **state)
+{
+	uint64_t ms = time_tsc_hz() / 1000, due;
+
+	(void)state;
+	assert_int_equal(install_how(0x3f8, 0x3f8, POSTED, 0), HV_SUCCESS);
+	fake_select(vp->cpu);
+	fake_queue(NULL, 0);
+	fake_run(vp->cpu); /* the VP is in its CPU's list */
+	for (unsigned i = 0; i < 3; i++) {
+		posts(vp, 1, 'a');
+		due = vp->deadline[VP_TIMER_POSTED];
+		assert_true(due >= fake.tsc && due <= fake.tsc + ms);
+		fake.tsc += ms / 2;
+		posts(vp, 1, 'b');
+		assert_true(vp->deadline[VP_TIMER_POSTED] == due); /* the first one counts */
+		vp_timers_expire(vp, due - 1);
+		assert_false(told());
+		vp->state = i == 1 ? VP_HALTED : VP_RUNNABLE;
+		vp->suspended = i == 2 ? VP_SUSPEND_INTERCEPT : 0;
+		fake.tsc = due;
+		cpu_timers_expire();
+		assert_true(told());
+		assert_true(vp->deadline[VP_TIMER_POSTED] == UINT64_MAX);
+		vp->suspended = 0;
+		vp->state = VP_RUNNABLE;
+	}
+	/* Where all is taken, there is nothing to tell. */
+	posts(vp, 1, 'c');
+	ring()->consumer = ring()->producer;
+	fake.tsc += 2 * ms;
+	cpu_timers_expire();
+	assert_false(told());
+	assert_true(vp->deadline[VP_TIMER_POSTED] == UINT64_MAX);
+	fake_select(0);
+}
+
+static void test_constant(void **state)
+{
+	(void)state;
+	assert_int_equal(install(0x3f8, 0x3ff), HV_SUCCESS);
+	assert_int_equal(install_how(0x3fd, 0x3fd, CONSTANT, 0x60), HV_SUCCESS);
+	exit_port(vp, true, 0x3fd, 1, 0);
+	assert_int_equal(vp->suspended, 0);
+	assert_int_equal(vp->rip, 0x300001);
+	assert_true(vp->regs[REG_RAX] == 0x1122334400000060ull);
+	assert_int_equal(install_how(0x3fd, 0x3fd, CONSTANT, 0xe1), HV_SUCCESS);
+	exit_port(vp, true, 0x3fd, 1, 0xffffff00);
+	assert_true(vp->regs[REG_RAX] == 0x11223344ffffffe1ull);
+	assert_int_equal(p->intercepts, 0);
+	/* Wider reads, and writes, are the parent's. */
+	exit_port(vp, true, 0x3fd, 2, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	resume();
+	exit_port(vp, false, 0x3fd, 1, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	resume();
+	assert_int_equal(install(0x3fd, 0x3fd), HV_SUCCESS);
+	exit_port(vp, true, 0x3fd, 1, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+}
+
+/* What may be asked for. */
+static void test_access(void **state)
+{
+	struct hv_install_intercept q = { p->id, 3, HV_INTERCEPT_IO_PORT_RANGE, 0x03ff03f8 };
+
+	(void)state;
+	for (uint32_t bit = 0; bit < 32; bit++) {
+		q.access = 3 | 1u << bit;
+		if (bit >= 2 && q.access != (3 | POSTED)) { /* CONSTANT: more than one port */
+			root_refused(HV_INVALID_PARAMETER, INSTALL, &q, sizeof(q));
+		}
+		q.access = POSTED | CONSTANT | (1u << bit & 3);
+		root_refused(HV_INVALID_PARAMETER, INSTALL, &q, sizeof(q));
+	}
+	q.access = 3 | CONSTANT;
+	q.parameter = 0x10003fd03fdull;
+	root_refused(HV_INVALID_PARAMETER, INSTALL, &q,
+		     sizeof(q)); /* a value of more than a byte */
+	q.access = 3 | POSTED;
+	q.parameter = 0x103fd03fdull;
+	root_refused(HV_INVALID_PARAMETER, INSTALL, &q, sizeof(q)); /* a value for nothing */
+}
+
+/* Posted to a VP without a page: an intercept, as if the ring were full. */
+static void test_posted_no_page(void **state)
+{
+	(void)state;
+	assert_int_equal(install_how(0x3f8, 0x3ff, POSTED, 0), HV_SUCCESS);
+	child_start(p);
+	exit_port(vp, false, 0x3f8, 1, 0);
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	assert_false(told());
+	assert_int_equal(ring()->producer, 0);
+	assert_true(vp->deadline[VP_TIMER_POSTED] == UINT64_MAX);
+}
+
 static void test_memory(void **state)
 {
 	const struct hv_memory_intercept *mi = (const void *)message()->payload;
@@ -395,10 +623,12 @@ static void test_page_zero(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_wanted),        TEST(test_unwanted),     TEST(test_string),
-		TEST(test_ranges),        TEST(test_memory),       TEST(test_triple_fault),
-		TEST(test_invalid_state), TEST(test_unknown_exit), BARE(test_no_page),
-		BARE(test_page_refused),  BARE(test_page_zero),
+		TEST(test_wanted),        TEST(test_unwanted),       TEST(test_string),
+		TEST(test_ranges),        TEST(test_memory),         TEST(test_triple_fault),
+		TEST(test_invalid_state), TEST(test_unknown_exit),   BARE(test_no_page),
+		BARE(test_page_refused),  BARE(test_page_zero),      TEST(test_posted),
+		TEST(test_posted_full),   TEST(test_posted_time),    TEST(test_constant),
+		TEST(test_access),        BARE(test_posted_no_page),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);

@@ -20,7 +20,7 @@ static uint64_t every; /* an interrupt of the root each so often; 0: none */
 static uint64_t next_irq;
 static uint64_t latency; /* from an interrupt to the root's entry, longest */
 static uint64_t irq_at;  /* 0: none under way */
-static struct vp *last;
+static struct vp *first, *last;
 static uint64_t longest_turn, turn;
 
 static int boot(void **state)
@@ -70,6 +70,7 @@ static bool play(struct vp *vp, struct fake_step *step)
 	}
 	assert_true(fake.timer[0] <=
 		    cpu_table[0].timer_first); /* the hardware knows the first deadline */
+	first = first == NULL ? vp : first;
 	if (vp != last) {
 		player[n].turns++;
 		turn = 0;
@@ -114,6 +115,7 @@ static bool play(struct vp *vp, struct fake_step *step)
 static void run_for(uint64_t tsc)
 {
 	end = fake.tsc + tsc;
+	first = NULL;
 	next_irq = fake.tsc + every;
 	for (unsigned i = 0; i < PLAYERS; i++) {
 		player[i].ran = player[i].turns = player[i].entries = 0;
@@ -327,6 +329,116 @@ static void test_suspended_does_not_run(void **state)
 	assert_true(player[1].ran >= 8 * MS && player[1].ran <= 16 * MS);
 }
 
+/* As a worker that answers an intercept of `vp`, while the root runs. */
+static void answer(struct vp *vp)
+{
+	struct cpu *c = &cpu_table[0];
+
+	if (c->current != NULL) { /* what a choice would have charged it */
+		c->current->vruntime += (fake.tsc - c->charged) * c->current->inverse >> 10;
+		c->charged = fake.tsc;
+	}
+	c->current = root_vp(0);
+	vp->suspended = VP_SUSPEND_INTERCEPT;
+	assert_int_equal(child_set(vp->partition->id, 0, HV_REG_INTERCEPT_SUSPEND, 0), HV_SUCCESS);
+}
+
+/* Who was answered goes at once, although the root has more to do; not for long. */
+static void test_handover(void **state)
+{
+	struct vp *vp = add(1, 100, SPIN);
+
+	(void)state;
+	run_for(100 * MS);
+	for (unsigned i = 0; i < 20; i++) {
+		answer(vp);
+		turn = longest_turn = 0;
+		last = NULL;
+		run_for(300 * US);
+		assert_ptr_equal(first, vp);
+		assert_true(player[1].ran >= 249 * US && player[1].ran <= 251 * US);
+		assert_true(player[0].ran >= 49 * US);
+	}
+}
+
+/* An interrupt of the root does not wait for that. */
+static void test_handover_interrupted(void **state)
+{
+	struct vp *vp = add(1, 100, SPIN);
+
+	(void)state;
+	run_for(100 * MS);
+	every = 140 * US;
+	answer(vp);
+	run_for(150 * US);
+	assert_ptr_equal(first, vp);
+	assert_true(player[1].ran >= 139 * US && player[1].ran <= 141 * US && latency <= 2 * US);
+	cpu_table[0].boost_end = fake.tsc + MS; /* and one that is under way is finished first */
+	every = 0;
+	answer(vp);
+	run_for(100 * US);
+	assert_ptr_equal(first, root_vp(0));
+}
+
+/* Asking often does not buy more than the share of those who do not ask. */
+static void test_handover_fair(void **state)
+{
+	struct vp *vp = add(1, 100, SPIN);
+	uint64_t ran = 0;
+
+	(void)state;
+	add(2, 100, SPIN);
+	root_sleeps();
+	run_for(20 * MS);
+	for (unsigned i = 0; i < 800; i++) {
+		answer(vp);
+		root_sleeps();
+		run_for(250 * US);
+		ran += player[2].ran;
+	}
+	assert_true(ran >= 90 * MS && ran <= 110 * MS); /* of 200 */
+}
+
+/* As a device process that has put something into a ring: only what is news to the guest. */
+static void test_handover_signal(void **state)
+{
+	struct vp *vp = add(1, 100, SPIN);
+	const struct hv_signal_event_direct q = { .partition = vp->partition->id, .sint = 2 };
+	uint32_t unit = free_unit();
+	uint64_t newly;
+
+	(void)state;
+	assert_int_equal(STATUS(child_map(q.partition, 0, &unit, 1)), HV_SUCCESS);
+	fake_select(0);
+	assert_true(msr_write(vp, 0x40000092, 0x80));
+	assert_true(msr_write(vp, 0x40000082, 0x1001));
+	assert_true(msr_write(vp, 0x40000080, 1));
+	run_for(100 * MS);
+	for (unsigned i = 0; i < 2; i++) {
+		cpu_table[0].current = root_vp(0);
+		assert_int_equal(root_call(0xc0, &q, sizeof(q), &newly, sizeof(newly)), HV_SUCCESS);
+		assert_int_equal(newly, i == 0);
+		assert_ptr_equal(cpu_table[0].handover, i == 0 ? vp : NULL);
+		run_for(100 * US);
+		assert_ptr_equal(first, i == 0 ? vp : root_vp(0));
+	}
+}
+
+/* It is gone before its turn. */
+static void test_handover_stopped(void **state)
+{
+	struct vp *vp = add(1, 100, SPIN);
+
+	(void)state;
+	add(2, 100, SPIN);
+	run_for(20 * MS);
+	answer(vp);
+	child_delete(vp->partition->id);
+	player[1].vp = NULL;
+	assert_null(cpu_table[0].handover);
+	run_for(20 * MS);
+}
+
 /* The timers of a VP that is not current fire when they are due. */
 static void test_timer_of_another(void **state)
 {
@@ -422,6 +534,11 @@ int main(void)
 		TEST(test_short_sleeps),
 		TEST(test_stop_removes),
 		TEST(test_suspended_does_not_run),
+		TEST(test_handover),
+		TEST(test_handover_interrupted),
+		TEST(test_handover_fair),
+		TEST(test_handover_signal),
+		TEST(test_handover_stopped),
 		TEST(test_timer_of_another),
 		TEST(test_idle),
 		TEST(test_alone),

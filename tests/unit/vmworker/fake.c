@@ -18,7 +18,8 @@ struct fake fake;
 static struct ipc_message received;
 static struct pm_status_worker status;
 static bool have_status;
-static void *keep[32];
+static bool posted_told;
+static void *keep[64];
 static unsigned kept;
 
 static int refused(int error)
@@ -38,11 +39,38 @@ static int run(int fd, const struct rd_run *request)
 	}
 	for (unsigned i = 0; i < fake.w.vp_count; i++) {
 		if (fake.w.vp[i].fd == fd) {
-			assert_int_equal(read(fd, &count, 8), 8); /* it waited */
+			assert_int_equal(syscall(SYS_read, fd, &count, 8), 8); /* it waited */
 			fake.page[i].type = HV_MESSAGE_NONE;
 		}
 	}
 	return 0;
+}
+
+static int ports(const struct rd_intercept_ports *q)
+{
+	assert_true(q->first == q->last && (q->first == 0x3f8 || q->first == 0x3fd));
+	if (fake.ports_error != 0) {
+		return refused(fake.ports_error);
+	}
+	*(q->first == 0x3f8 ? &fake.data : &fake.status) = *q;
+	fake.port_calls++;
+	return 0;
+}
+
+/* VP 0's descriptor gives what was posted. */
+ssize_t read(int fd, void *to, size_t size)
+{
+	struct hv_posted *r = &fake.posted;
+	size_t n = 0;
+
+	if (fake.w.vp_count == 0 || fd != fake.w.vp[0].fd) {
+		return syscall(SYS_read, fd, to, size);
+	}
+	while (n < size / sizeof(r->entry[0]) && r->consumer != r->producer) {
+		memcpy((uint8_t *)to + n++ * sizeof(r->entry[0]),
+		       &r->entry[r->consumer++ % HV_POSTED_ENTRIES], sizeof(r->entry[0]));
+	}
+	return n != 0 ? (ssize_t)(n * sizeof(r->entry[0])) : refused(EAGAIN);
 }
 
 int ioctl(int fd, unsigned long request, ...)
@@ -56,6 +84,8 @@ int ioctl(int fd, unsigned long request, ...)
 	switch (request) {
 	case RD_IOCTL_RUN:
 		return run(fd, argument);
+	case RD_IOCTL_INTERCEPT_PORTS:
+		return ports(argument);
 	case RD_IOCTL_STOP:
 		assert_int_equal(fd, fake.w.partition);
 		fake.stops++;
@@ -93,6 +123,11 @@ int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 		fail_msg("the loop does not come to an end");
 	}
 	fake.step();
+	if (posted_told && max > 0) {
+		posted_told = false;
+		events[0] = (struct epoll_event){ .events = EPOLLPRI, .data.u32 = KIND_VP << 8 };
+		return 1;
+	}
 	/* Nothing but the test makes events: a wait for ever would be one for nothing. */
 	n = syscall(SYS_epoll_pwait, fd, events, max, timeout < 0 ? 3000 : timeout, NULL, 8);
 	if (n == 0 && timeout < 0) {
@@ -127,6 +162,8 @@ void fake_start(unsigned vps)
 
 	memset(&fake, 0, sizeof(fake));
 	have_status = false;
+	posted_told = false;
+	w->posted = &fake.posted;
 	pair(SOCK_SEQPACKET, &fake.manager, &control);
 	fake.manager = moved(fake.manager);
 	control = moved(control);
@@ -142,6 +179,7 @@ void fake_start(unsigned vps)
 	w->m = calloc(1, sizeof(*w->m));
 	assert_non_null(w->m);
 	ports_init(&w->ports);
+	worker_quick(w);
 	console_init(&w->console, console);
 	for (unsigned i = 0; i < vps; i++) {
 		w->vp[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -214,6 +252,21 @@ void fake_port(unsigned vp, bool write, uint16_t port, uint64_t rax)
 	a.access_info = 1;
 	a.rax = rax;
 	fake_intercept(vp, HV_MESSAGE_IO_PORT, &a, sizeof(a));
+}
+
+void fake_posted(uint8_t value)
+{
+	struct hv_posted *r = &fake.posted;
+
+	assert_true(fake.data.how == RD_PORTS_POSTED_WRITE);
+	assert_true(r->producer - r->consumer < HV_POSTED_ENTRIES);
+	r->entry[r->producer++ % HV_POSTED_ENTRIES] =
+		(struct hv_posted_write){ .port = 0x3f8, .size = 1, .value = value };
+}
+
+void fake_posted_told(void)
+{
+	posted_told = true;
 }
 
 bool fake_waits(unsigned vp)

@@ -17,6 +17,9 @@
 struct fake {
 	struct worker w;
 	struct hv_message page[HV_VP_MAX];
+	struct hv_posted posted;
+	struct rd_intercept_ports data, status; /* as the UART's ports were set last */
+	unsigned port_calls;
 	int manager, console, message; /* the other ends */
 	void (*step)(void);
 	unsigned steps;
@@ -28,7 +31,7 @@ struct fake {
 	unsigned channels;
 	struct rd_set_target target;
 	/* how redoubt.ko answers */
-	int run_error, post_error, channel_error;
+	int run_error, post_error, channel_error, ports_error;
 	unsigned post_errors;
 };
 extern struct fake fake;
@@ -41,6 +44,9 @@ void fake_stop(void); /* PM_STOP: the loop returns */
 /* VP i stops with this message. */
 void fake_intercept(unsigned vp, uint32_t type, const void *payload, uint32_t size);
 void fake_port(unsigned vp, bool write, uint16_t port, uint64_t rax);
+/* Written to the UART without a stop; told: and redoubt.ko says so. */
+void fake_posted(uint8_t value);
+void fake_posted_told(void);
 bool fake_waits(unsigned vp); /* it has not been run since */
 /* The guest's message on the VMBus. */
 void fake_guest_says(const void *payload, uint32_t size);

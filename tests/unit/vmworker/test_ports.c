@@ -2,6 +2,8 @@
 /* Port accesses of every width at every device, and what RAX becomes. */
 #include "tests/unit/wire/wire_test.h"
 
+#include <time.h>
+
 #include "hv/host/vmworker/acpi.h"
 #include "hv/host/vmworker/ports.h"
 
@@ -55,6 +57,40 @@ static void test_uart(void **state)
 	access(true, 0x3f7, 2, 0x4c00); /* begins before it */
 	assert_int_equal(r.sent, 1);
 	assert_int_equal(r.bytes[0], 0x4c);
+}
+
+static unsigned clock_at(uint8_t index)
+{
+	unsigned v;
+
+	access(true, 0x70, 1, JUNK << 8 | index);
+	assert_int_equal(r.event, PORTS_NOTHING);
+	v = (unsigned)(in(0x71, 1) & 0xff);
+	return v / 16 * 10 + v % 16;
+}
+
+/* The host's time, whenever the second changes. */
+static void test_clock(void **state)
+{
+	time_t before = time(NULL), t;
+	struct tm tm = { 0 };
+
+	(void)state;
+	ports_init(&p);
+	access(true, 0x70, 1, 0x0a);
+	assert_int_equal(in(0x71, 1), (JUNK & ~0xffull) | 0x26);
+	tm.tm_year = (int)(clock_at(0x32) * 100 + clock_at(9)) - 1900;
+	tm.tm_mon = (int)clock_at(8) - 1;
+	tm.tm_mday = (int)clock_at(7);
+	tm.tm_hour = (int)clock_at(4);
+	tm.tm_min = (int)clock_at(2);
+	tm.tm_sec = (int)clock_at(0);
+	t = timegm(&tm);
+	assert_true(t >= before && t <= time(NULL));
+	/* One word: the index, then the data of that index, which does not change. */
+	access(true, 0x70, 2, 0xff0d);
+	assert_int_equal(in(0x70, 2) & 0xffff, 0x80ff);
+	assert_int_equal(in(0x71, 4) & 0xffffffff, 0xffffff80); /* past it are ones */
 }
 
 static void test_power(void **state)
@@ -125,9 +161,8 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_uart),
-		cmocka_unit_test(test_power),
-		cmocka_unit_test(test_elsewhere),
+		cmocka_unit_test(test_uart),    cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_power),   cmocka_unit_test(test_elsewhere),
 		cmocka_unit_test(test_refused),
 	};
 

@@ -13,6 +13,23 @@
 static struct pm_config_worker config;
 static unsigned at;
 
+static union {
+	struct hv_intercept_header header;
+	struct hv_memory_intercept memory;
+	struct hv_io_port_intercept port;
+} end_with;
+
+static void port_is(uint16_t port, uint8_t v, uint8_t info)
+{
+	memset(&end_with, 0, sizeof(end_with));
+	end_with.port.header.length = 1;
+	end_with.port.header.access = 1;
+	end_with.port.header.rip = 0xffffffff81234567ull;
+	end_with.port.access_info = info;
+	end_with.port.port = port;
+	end_with.port.rax = v;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -192,6 +209,140 @@ static void test_input(void **state)
 	assert_int_equal(typed_got, sizeof(typed));
 }
 
+/* --- writes that stop nobody --- */
+
+static void posted_step(void)
+{
+	switch (at++) {
+	case 0:
+		for (const char *c = "posted "; *c != '\0'; c++) {
+			fake_posted((uint8_t)*c);
+		}
+		fake_posted_told();
+		break;
+	case 1: /* what was posted before an intercept, by whatever VP, comes before it */
+		assert_int_equal(fake.posted.consumer, 7);
+		assert_int_equal(fake.runs, 0);
+		fake_posted('a');
+		fake_posted('b');
+		fake_port(1, true, 0x3f8, 'c');
+		break;
+	case 2:
+		assert_false(fake_waits(1));
+		for (unsigned i = 0; i < HV_POSTED_ENTRIES; i++) {
+			fake_posted('x');
+		}
+		fake_port(0, true, 0x3f8, 'y'); /* it was full */
+		break;
+	case 3:
+		assert_false(fake_waits(0));
+		fake_posted('!');
+		port_is(ACPI_PORT_SLEEP_CONTROL, 5 << 2 | 0x20, 1);
+		fake_intercept(0, HV_MESSAGE_IO_PORT, &end_with, sizeof(end_with));
+		break;
+	default:
+		fake_stop();
+		break;
+	}
+}
+
+static void test_posted(void **state)
+{
+	char got[256];
+
+	(void)state;
+	fake_loop(posted_step);
+	assert_int_equal(fake.runs, 2);
+	assert_int_equal(fake_status()->guest, PM_GUEST_OFF);
+	assert_int_equal(fake_console(got, sizeof(got)), 10 + HV_POSTED_ENTRIES + 2);
+	assert_memory_equal(got, "posted abcxxx", 13);
+	assert_memory_equal(got + 10 + HV_POSTED_ENTRIES - 1, "xy!", 3);
+}
+
+static bool quick(void)
+{
+	bool yes = fake.data.how == RD_PORTS_POSTED_WRITE;
+
+	assert_int_equal(fake.data.value, 0);
+	assert_int_equal(fake.status.how, yes ? RD_PORTS_CONSTANT_READ : 0);
+	assert_int_equal(fake.status.value, yes ? 0x60 : 0);
+	return yes;
+}
+
+#define STEPS 12
+/* Every state in which a write or the status means something else. */
+static void quick_step(void)
+{
+	static const struct {
+		bool write;
+		uint16_t port;
+		uint8_t v;
+		bool quick;
+	} steps[STEPS] = {
+		{ true, 0x3fa, 1, true },    { true, 0x3fb, 0x83, false },
+		{ true, 0x3f8, 1, false },   { true, 0x3fb, 0x03, true },
+		{ true, 0x3f9, 0x0f, true }, { true, 0x3fc, 0x1f, false },
+		{ true, 0x3f8, 'l', false }, { true, 0x3fc, 0x0b, false },
+		{ false, 0x3fd, 0, false },  { false, 0x3f8, 0, true },
+		{ false, 0x3fa, 0, true },   { false, 0x3fd, 0, true },
+	};
+
+	if (at > 0 && at <= STEPS) {
+		assert_false(fake_waits(0));
+		assert_int_equal(quick(), steps[at - 1].quick);
+	}
+	if (at < STEPS) {
+		fake_port(0, steps[at].write, steps[at].port, steps[at].v);
+	} else if (at == STEPS) {
+		assert_int_equal(write(fake.console, "in", 2), 2);
+	} else if (at == STEPS + 1) { /* input has come: the status is ours */
+		assert_false(quick());
+		fake_port(0, false, 0x3f8, 0);
+	} else if (at == STEPS + 2) {
+		assert_int_equal(fake.run.rax, 'i');
+		assert_false(quick());
+		fake_port(0, false, 0x3f8, 0);
+	} else {
+		assert_int_equal(fake.run.rax, 'n');
+		assert_true(quick());
+		fake_stop();
+	}
+	at++;
+}
+
+static void test_quick(void **state)
+{
+	(void)state;
+	assert_true(quick());
+	assert_int_equal(fake.port_calls, 2);
+	fake_loop(quick_step);
+	assert_int_equal(fake.port_calls, 2 * 7); /* only when it changes */
+	assert_int_equal(fake.stops, 0);
+}
+
+static void ports_fail_step(void)
+{
+	if (at++ == 0) {
+		fake_port(0, true, 0x3fb, 0x83);
+	} else {
+		fake_stop();
+	}
+}
+
+static void test_ports_fail(void **state)
+{
+	(void)state;
+	fake.ports_error = EIO;
+	fake_loop(ports_fail_step);
+	assert_int_equal(fake_status()->guest, PM_GUEST_FAILED);
+	assert_string_equal(fake_status()->text, "ports cannot be set: error 5");
+	(void)tear_down(NULL);
+	(void)set_up(NULL);
+	fake.ports_error = ENODEV; /* the partition was stopped: that is told in another way */
+	fake_loop(ports_fail_step);
+	assert_null(fake_status());
+}
+
 /* --- two VPs --- */
 
 static void two_step(void)
@@ -215,12 +366,6 @@ static void test_two_vps(void **state)
 /* --- the end --- */
 
 static uint32_t end_type;
-static union {
-	struct hv_intercept_header header;
-	struct hv_memory_intercept memory;
-	struct hv_io_port_intercept port;
-} end_with;
-
 static void end_step(void)
 {
 	if (at == 0) {
@@ -250,17 +395,6 @@ static void ends(uint32_t type, enum pm_guest how, const char *text)
 	assert_int_equal(fake.runs, 1);
 	assert_int_equal(fake.stops, 1);
 	assert_int_equal(fake_console(got, sizeof(got)), 1);
-}
-
-static void port_is(uint16_t port, uint8_t v, uint8_t info)
-{
-	memset(&end_with, 0, sizeof(end_with));
-	end_with.port.header.length = 1;
-	end_with.port.header.access = 1;
-	end_with.port.header.rip = 0xffffffff81234567ull;
-	end_with.port.access_info = info;
-	end_with.port.port = port;
-	end_with.port.rax = v;
 }
 
 static void test_ends(void **state)
@@ -381,6 +515,8 @@ int main(void)
 		TEST(test_two_vps),      TEST(test_ends),
 		TEST(test_run_fails),    TEST(test_deaf_manager),
 		TEST(test_no_manager),   TEST(test_message_port_gone),
+		TEST(test_posted),       TEST(test_quick),
+		TEST(test_ports_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
