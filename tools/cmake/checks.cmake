@@ -42,6 +42,11 @@ if(NOT REDOUBT_SYSTEM STREQUAL "none")
 		list(APPEND system_cases ${CMAKE_MATCH_1})
 		list(APPEND "system_tests_${CMAKE_MATCH_1}" ${CMAKE_MATCH_2})
 	endforeach()
+	# The main job, as the README's first command runs it.
+	add_test(NAME system.main-job
+		COMMAND ${REDOUBT_PYTHON} -B tests/system/run_vms.py --build ${REDOUBT_PRODUCT}
+		WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+	set_tests_properties(system.main-job PROPERTIES LABELS "system" TIMEOUT 900 RUN_SERIAL TRUE)
 	list(REMOVE_DUPLICATES system_cases)
 	foreach(case ${system_cases})
 		list(JOIN "system_tests_${case}" "|" words)
