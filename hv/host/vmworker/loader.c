@@ -245,6 +245,27 @@ static bool acpi(struct loading *l, uint32_t vp_count)
 	return n != 0 && gmem_copy_out(l->m, LOADER_ACPI, bytes, n);
 }
 
+/*
+ * What a PC's firmware has at its reset vector. Linux restarts a machine that has reduced-hardware ACPI and no UEFI by going there in
+ * real mode, and does not try the ACPI reset register (efi_reboot_required): write that register.
+ */
+static bool reset_vector(struct loading *l)
+{
+	static const uint8_t code[] = {
+		0xba,
+		(uint8_t)ACPI_PORT_RESET,
+		(uint8_t)(ACPI_PORT_RESET >> 8), /* mov dx, port */
+		0xb0,
+		ACPI_RESET_VALUE, /* mov al, value */
+		0xee,             /* out dx, al */
+		0xf4,
+		0xeb,
+		0xfd, /* hlt; jmp hlt */
+	};
+
+	return gmem_copy_out(l->m, LOADER_RESET_VECTOR, code, sizeof(code));
+}
+
 bool loader_load(const struct gmem *m, const struct loader_input *in, struct loader_start *out,
 		 char *text, uint32_t text_bytes)
 {
@@ -261,7 +282,7 @@ bool loader_load(const struct gmem *m, const struct loader_input *in, struct loa
 	l->low_end = m->size < GMEM_LOW_LIMIT ? m->size : GMEM_LOW_LIMIT;
 	ok = read_kernel(l, in->kernel) && place_kernel(l) && place_initrd(l, in->initrd) &&
 	     command_line(l, in->cmdline);
-	if (ok && !(zero_page(l) && tables(l) && acpi(l, in->vp_count))) {
+	if (ok && !(zero_page(l) && tables(l) && acpi(l, in->vp_count) && reset_vector(l))) {
 		ok = refuse(l, "memory is too small");
 	}
 	out->entry = l->bz.pref_address + 0x200;

@@ -11,8 +11,9 @@
 #define LOADER_CMDLINE 0x8000u
 #define LOADER_PML4 0x9000u
 #define LOADER_PDPT 0xa000u
-#define LOADER_PD 0xb000u    /* four of them */
-#define LOADER_ACPI 0xe0000u /* reserved in the memory map */
+#define LOADER_PD 0xb000u            /* four of them */
+#define LOADER_ACPI 0xe0000u         /* reserved in the memory map */
+#define LOADER_RESET_VECTOR 0xffff0u /* likewise: f000:fff0 */
 
 struct loader_input {
 	int kernel, initrd; /* descriptors of regular files; initrd -1: none */

@@ -122,6 +122,8 @@ static void test_places(void **state)
 	assert_string_equal((char *)mem.base + LOADER_CMDLINE, "console=ttyS0 quiet");
 	assert_int_equal(le64(bp() + 0x70), LOADER_ACPI);
 	assert_memory_equal(mem.base + LOADER_ACPI, "RSD PTR ", 8);
+	assert_memory_equal(mem.base + LOADER_RESET_VECTOR, "\xba\x02\x06\xb0\x01\xee\xf4\xeb\xfd",
+			    9);
 	assert_int_equal(le32(bp() + 0x218) | le32(bp() + 0x21c), 0);
 	/* Everything but the tables in the first 64 KiB. */
 	assert_true(start.gdt < 0x10000 && start.cr3 < 0x10000 && LOADER_PD + 4 * 4096 <= 0x10000);
