@@ -29,7 +29,7 @@ def native(folder, objects, into):
         if str((Path(entry["directory"]) / words[at]).resolve()) in wanted:
             made.append(into / (Path(words[at]).parent.parent.name + "-" + Path(words[at]).name))
             words[at] = str(made[-1])
-            jobs.append(subprocess.Popen([w for w in words if not w.startswith("-flto")], cwd=entry["directory"]))
+            jobs.append(subprocess.Popen([w for w in words if not w.startswith(("-flto", "-fsanitize=cfi"))], cwd=entry["directory"]))
             if len(jobs) >= 2:
                 jobs.pop(0).wait()
     if any(j.wait() for j in jobs) or len(made) != len(wanted):
