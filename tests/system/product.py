@@ -7,6 +7,7 @@ from machine import SetupError
 
 REPO = Path(__file__).resolve().parent.parent.parent
 DEFAULT_BUILD = REPO / "build"
+GUEST_PROGRAMS = ("vmmgr", "hvctl", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch")
 
 
 class Product:
@@ -33,6 +34,17 @@ class Product:
                 found[name] = self.folder / name
         for module in sorted((self.folder / "module" / series).glob("*.ko")):
             found[module.name] = module
+        return found
+
+    def guest_extras(self, series):
+        """As extras(), with what guests need: all must be there."""
+        found = self.extras(series)
+        for name in GUEST_PROGRAMS:
+            found[name] = self.folder / name
+            if not found[name].is_file():
+                raise SetupError(f"no {name} in {self.folder}: run 'tools/dev build'")
+        if "redoubt.ko" not in found:
+            raise SetupError(f"no module/{series}/redoubt.ko in {self.folder}: run 'tools/dev build module'")
         return found
 
     def logs(self):

@@ -20,10 +20,16 @@ import time
 import attacks
 import badinput
 import cases
+import debian_case
+import guestcase
 import images
 import machine as mc
 import rootcase
 from product import Product
+
+
+RUNNERS = {cases.Case: rootcase, guestcase.GuestCase: guestcase, attacks.Attacks: attacks,
+           debian_case.DebianCase: debian_case}
 
 
 class Reporter:
@@ -95,7 +101,8 @@ def main():
         p.error("--soak wants 1 to 86400 seconds")
 
     try:
-        groups = [*cases.matrix(a.bare), *attacks.matrix(a.bare)]
+        groups = [*cases.matrix(a.bare), *guestcase.matrix(a.bare), *attacks.matrix(a.bare),
+                  *debian_case.matrix(a.bare)]
     except (attacks.ScoreboardError, OSError) as e:
         print(f"run_tests: {e}", file=sys.stderr)
         return 2
@@ -123,7 +130,7 @@ def main():
             product.hv()
         rep.note(f"{total} tests in {len(chosen) + len(bad)} boots; serial logs in {product.logs()}")
         for case, tests in chosen:
-            runner = attacks if isinstance(case, attacks.Attacks) else rootcase
+            runner = RUNNERS[type(case)]
             runner.run(case, tests, product, rep, soak=a.soak, verbose=a.verbose)
         for b in bad:
             badinput.run(b, product, rep, verbose=a.verbose)
