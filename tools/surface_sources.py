@@ -152,18 +152,17 @@ def targets(tree):
     found = {}
     for name in ["CMakeLists.txt", *tree.glob("tools/cmake/*.cmake")]:
         text = re.sub(r"#[^\n]*", "", tree.raw(name))
-        for call in re.finditer(r"\bredoubt_\w+\(\s*(NAME\s[^)]*)\)", text):
+        for how, call in re.findall(r"\bredoubt_(\w+)\(\s*(NAME\s[^)]*)\)", text):
             words, key = {}, None
-            for word in call.group(1).split():
+            for word in call.split():
                 if re.fullmatch(r"[A-Z][A-Z_]+", word):
                     key = words.setdefault(word, [])
                 else:
                     key.append(word)
-            if "HARNESS" in words and "$" not in call.group(1):
-                found[words["NAME"][0]] = Target(words["NAME"][0], words["HARNESS"][0], words.get("SOURCES", []), words.get("WITH", []))
-        for loop in re.finditer(r"\bforeach\((\w+)\s+([^)$]*)\)\s*redoubt_fuzz\(NAME \$\{\1\} HARNESS (\S+)[^)]*\bcore_", text):
-            for word in loop.group(2).split():
-                found[word] = Target(word, loop.group(3).replace(f"${{{loop.group(1)}}}", word), [], [], core=True)
+            if "HARNESS" in words:
+                core = how == "core"
+                found[words["NAME"][0]] = Target(words["NAME"][0], words["HARNESS"][0], [] if core else words.get("SOURCES", []),
+                                                 words.get("WITH", []), core)
     return tree.need("CMakeLists.txt", found, "redoubt_parser()")
 
 

@@ -63,9 +63,10 @@ set(REDOUBT_PROGRAM_LINK
 	--ld-path=/usr/bin/ld.lld-16 -static-pie -flto=thin -fsanitize=cfi-icall -fsanitize-trap=all
 	-Wl,-z,noexecstack,-z,relro,-z,now,--build-id=none,--fatal-warnings)
 
-# Unit tests and corpus replay: the same sources, every sanitizer, first finding ends the program.
-set(REDOUBT_SANITIZE
+# Unit tests, corpus replay and fuzz targets: the same sources ...
+set(REDOUBT_CHECKED
 	-std=gnu11 -O1 -g -D_GNU_SOURCE -fno-omit-frame-pointer -fno-strict-aliasing
-	-fsanitize=address,undefined -fno-sanitize-recover=all
 	${REDOUBT_WARNINGS})
+# ... with every sanitizer; the first finding ends the program.
+set(REDOUBT_SANITIZE ${REDOUBT_CHECKED} -fsanitize=address,undefined -fno-sanitize-recover=all)
 set(REDOUBT_SANITIZE_LINK -fuse-ld=lld -fsanitize=address,undefined)

@@ -18,7 +18,7 @@ CASES = [
      ("+ hypercall/0x8e7f SelfTest: callers CHILD", "remedy: look at the change, then tools/surface.py --review hypercall:")),
     ("hypercall without handler", "hv/abi/hypercalls.def", "HYPERCALL(0x005d", HYPERCALL.replace("signal_", "no_") + "HYPERCALL(0x005d", 1,
      ("SelfTest: no file of hv/core defines hc_no_event",)),
-    ("hypercalls without target", "tools/cmake/parsers.cmake", "foreach(name hypercall ", "foreach(name ", 1,
+    ("hypercalls without target", "CMakeLists.txt", "redoubt_core(NAME hypercall ", "message(hypercall ", 1,
      ("no fuzz target hypercall any more: declare it",)),
     ("another caller", "hv/abi/hypercalls.def", "0, 0, 0, CHILD, ", "0, 0, 0, ANY, ", 1, ("~ hypercall/", "was: callers CHILD", "--review")),
     ("new system call", "hv/host/ic/policy.c", "{ SANDBOX_END", '{ __NR_openat, -1, 0, 0, "x" },\n\t{ SANDBOX_END', 1,

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A target's LLVMFuzzerCustomMutator as a custom mutator of AFL++ (AFL_CUSTOM_MUTATOR_LIBRARY=build/fuzz/mutator_NAME.so): one
+ * source of mutations serves both engines. LLVMFuzzerMutate, which such a mutator calls for plain changes, is libFuzzer's own
+ * there and the small one below here.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+
+struct state {
+	uint64_t random;
+	uint8_t *out;
+	size_t room;
+};
+
+static uint64_t random_state = 1;
+
+static uint64_t next(uint64_t *random) /* xorshift64*, Marsaglia and Vigna */
+{
+	*random ^= *random >> 12;
+	*random ^= *random << 25;
+	*random ^= *random >> 27;
+	return *random * 0x2545f4914f6cdd1dull;
+}
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
+{
+	static const uint8_t edge[] = { 0, 1, 0x7f, 0x80, 0xff, 0xfe, 16, 64 };
+	uint64_t r = next(&random_state);
+	size_t at = size == 0 ? 0 : (size_t)((r >> 16) % size);
+
+	switch (size == 0 ? 5 : r % 6) {
+	case 0:
+		data[at] ^= (uint8_t)(1u << (r >> 8 & 7));
+		return size;
+	case 1:
+		data[at] = (uint8_t)(r >> 8);
+		return size;
+	case 2:
+		data[at] = edge[r >> 8 & 7];
+		return size;
+	case 3: /* a number of up to four bytes moves a little */
+		for (size_t i = at, carry = 1 + (r >> 8 & 15); i < size && i < at + 4; i++) {
+			carry += data[i];
+			data[i] = (uint8_t)carry;
+			carry >>= 8;
+		}
+		return size;
+	case 4: /* shorter */
+		memmove(data + at, data + at + 1, size - at - 1);
+		return size - 1;
+	default: /* longer */
+		if (size >= max) {
+			return size;
+		}
+		memmove(data + at + 1, data + at, size - at);
+		data[at] = (uint8_t)(r >> 8);
+		return size + 1;
+	}
+}
+
+void *afl_custom_init(void *afl, unsigned seed)
+{
+	struct state *s = calloc(1, sizeof(*s));
+
+	(void)afl;
+	if (s != NULL) {
+		s->random = 0x9e3779b97f4a7c15ull ^ seed;
+		random_state = s->random | 1;
+	}
+	return s;
+}
+
+/* Returns the length of the changed input in *out, which stays ours. 0: nothing. */
+size_t afl_custom_fuzz(void *state, uint8_t *in, size_t size, uint8_t **out, uint8_t *add,
+		       size_t add_size, size_t max)
+{
+	struct state *s = state;
+
+	(void)add;
+	(void)add_size;
+	if (s->room < max) {
+		uint8_t *more = realloc(s->out, max);
+
+		if (more == NULL) {
+			*out = in;
+			return 0;
+		}
+		s->out = more;
+		s->room = max;
+	}
+	size = size < max ? size : max;
+	memcpy(s->out, in, size);
+	*out = s->out;
+	return LLVMFuzzerCustomMutator(s->out, size, max, (unsigned)next(&s->random));
+}
+
+void afl_custom_deinit(void *state)
+{
+	struct state *s = state;
+
+	free(s->out);
+	free(s);
+}
