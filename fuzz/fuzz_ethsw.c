@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The switch's decisions. Input: byte 0: 1 with uplink; then a script of ports that come and go and of frames. Checked against rules
+ * The switch's decisions. Input: a record: 1 with uplink; then a script of ports that come and go and of frames. Checked against rules
  * written down a second time: never back to where it came from, never with a false source address, to each at most once, to ports that are there.
  */
 #include <stdlib.h>
@@ -122,13 +122,14 @@ static void frame(struct ethsw *sw, struct script *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script all = { data, size, 0 }, s = { NULL, 0, 0 };
 	struct ethsw sw;
 
 	memset(model, 0, sizeof(model));
+	(void)script_action(&all, &s);
 	uplink = (script_take(&s, 1) & 1) != 0;
 	ethsw_init(&sw, uplink);
-	while (script_more(&s)) {
+	while (script_action(&all, &s)) {
 		uint32_t op = (uint32_t)script_take(&s, 1) % 4;
 
 		if (op == 0) {

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "fuzz/script.h"
+#include "fuzz/oracle.h"
 #include "tests/guest/nvsp_guest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t mac[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
 
-static uint8_t memory[GUEST_BYTES], shadow[GUEST_BYTES];
+static uint8_t memory[GUEST_BYTES];
 static struct nvsp_guest g;
 static struct nvsp_session s;
 static struct nvsp_batch b;
@@ -34,8 +34,10 @@ static bool broken;
 
 static void open_channel(void)
 {
+	watch_guest();
 	guest_init(&g, memory);
 	CHECK_FUZZ(guest_io(&g, &io, &in, &out));
+	watch.twice = watch.raced = false;
 	nvsp_session_reset(&s);
 	nvsp_session_open(&s, &io);
 	nvsp_batch_clear(&b);
@@ -53,49 +55,31 @@ static void expect(uint64_t transaction)
 	}
 }
 
-static void page_same(uint32_t page)
+/* What one packet may cost: its ranges, and an answer; what one call may cost. */
+#define ACCESSES_PER_PACKET 400u
+#define PACKETS 64u
+
+static uint32_t calls;
+
+static void before_host(void)
 {
-	CHECK_FUZZ(memcmp(memory + page * 4096u, shadow + page * 4096u, 4096) == 0);
-}
-
-/* Comparing all of the memory costs most of the time: every fourth step, and where frames are delivered. */
-static bool watched;
-static uint32_t steps;
-
-static void before_host(bool always)
-{
-	watched = always || (steps++ & 3) == 0;
-	if (watched) {
-		memcpy(shadow, memory, sizeof(memory));
-	}
-}
-
-static void check_memory(void)
-{
-	for (uint32_t page = 0; page < GUEST_PAGES; page++) {
-		bool ring = page == GUEST_UP ||
-			    (page >= GUEST_DOWN && page < GUEST_DOWN + GUEST_RING_PAGES);
-		bool receive = page >= GUEST_RECEIVE && page < GUEST_RECEIVE + GUEST_RECEIVE_PAGES;
-
-		if (!ring && !receive) {
-			page_same(page);
-		}
-	}
-	/* Of the ring from the guest: read_index and interrupt_mask. */
-	CHECK_FUZZ(memcmp(memory, shadow, 4) == 0 && memcmp(memory + 12, shadow + 12, 4084) == 0);
+	watch_host(ACCESSES_PER_PACKET * PACKETS);
 }
 
 static void after_host(enum nvsp_result r)
 {
-	if (watched) {
-		check_memory();
+	watch_guest();
+	if (watch.raced) { /* a second processor of the guest has written anywhere */
+		tampered = true;
 	}
 	for (uint32_t i = 0; i < b.count; i++) {
 		CHECK_FUZZ(range_within(b.frame[i].offset, b.frame[i].length, b.used));
 		CHECK_FUZZ(rndis_frame_fits(b.pool + b.frame[i].offset, b.frame[i].length));
 	}
 	CHECK_FUZZ(b.used <= NVSP_POOL_BYTES && b.count <= NVSP_FRAMES_MAX);
-	CHECK_FUZZ(nvsp_session_valid(&s));
+	if ((++calls & 15) == 0) { /* costs more than the session */
+		CHECK_FUZZ(nvsp_session_valid(&s));
+	}
 	CHECK_FUZZ(s.outstanding <= s.sections);
 	if (r == NVSP_BROKEN) {
 		CHECK_FUZZ(tampered);
@@ -111,8 +95,8 @@ static enum nvsp_result serve(void)
 		return NVSP_BROKEN;
 	}
 	do {
-		before_host(false);
-		r = nvsp_serve(&s, &io, &b, 64);
+		before_host();
+		r = nvsp_serve(&s, &io, &b, PACKETS);
 		after_host(r);
 		nvsp_batch_clear(&b);
 	} while (r == NVSP_MORE);
@@ -135,7 +119,7 @@ static void deliver(struct script *in_script)
 		m[RNDIS_PACKET_HEADER] = (uint8_t)(m[RNDIS_PACKET_HEADER] | (kind & 1));
 		m[RNDIS_PACKET_HEADER + 12] = (kind & 2) != 0 ? 0x81 : 0x08;
 	}
-	before_host(true);
+	before_host();
 	r = nvsp_deliver(&s, &io, m, length);
 	after_host(r);
 	CHECK_FUZZ(r != NVSP_OK || s.rndis.filter != 0);
@@ -209,7 +193,7 @@ static void any_message(struct script *in_script)
 static void fill(struct script *in_script, uint8_t *to, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		to[i] = (uint8_t)script_take(in_script, 1);
+		to[i] = oracle_tame((uint8_t)script_take(in_script, 1));
 	}
 }
 
@@ -239,16 +223,29 @@ static void send_packet(struct script *in_script)
 	expect(guest_send_section(&g, NVSP_DATA, 1, n));
 }
 
+/* A guest that names a page twice in a packet, or one of its rings, asks for a second fetch. */
+static uint64_t named_pages;
+
+static void named(uint32_t page, uint32_t count)
+{
+	for (uint32_t i = page; i < page + count && i < GUEST_PAGES; i++) {
+		watch.twice |= i < GUEST_RECEIVE || (named_pages >> i & 1) != 0;
+		named_pages |= 1ull << i;
+	}
+}
+
 static void send_ranges(struct script *in_script)
 {
 	uint32_t count = (uint32_t)script_take(in_script, 1) % 33;
 	uint32_t channel = (uint32_t)script_take(in_script, 1) % 2;
 	struct guest_range r[33];
 
+	named_pages = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		r[i].offset = (uint32_t)script_take(in_script, 2) % 5000;
 		r[i].length = (uint32_t)script_take(in_script, 2) % 9000;
 		r[i].page = (uint32_t)script_take(in_script, 1) % (GUEST_PAGES + 8);
+		named(r[i].page, (r[i].offset + r[i].length + 4095) / 4096);
 	}
 	fill(in_script, guest_page(&g, GUEST_SCRATCH), (uint32_t)script_take(in_script, 1));
 	expect(guest_send_ranges(&g, channel, NVSP_SECTION_NONE, 0, r, count));
@@ -322,13 +319,15 @@ static void restart(void)
 	}
 	CHECK_FUZZ(guest_io(&g, &io, &in, &out));
 	CHECK_FUZZ(nvsp_session_valid(&s) && nvsp_session_continues(&s, &io));
+	before_host();
 	CHECK_FUZZ(nvsp_session_resume(&s, &io, &b) == NVSP_OK);
+	watch_guest();
 	nvsp_batch_clear(&b);
 }
 
 static void act(struct script *in_script)
 {
-	switch (script_take(in_script, 1) % 18) {
+	switch (script_take(in_script, 1) % 20) {
 	case 0:
 		negotiate();
 		break;
@@ -378,6 +377,15 @@ static void act(struct script *in_script)
 	case 16:
 		open_channel();
 		break;
+	case 18:
+		watch_race_arm(in_script, GUEST_BYTES);
+		break;
+	case 19: /* the send buffer changes while a section is out */
+		fill(in_script,
+		     guest_page(&g, GUEST_SEND +
+					    (uint32_t)script_take(in_script, 1) % GUEST_SEND_PAGES),
+		     64);
+		break;
 	default:
 		(void)serve();
 		break;
@@ -386,17 +394,27 @@ static void act(struct script *in_script)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script in_script = { data, size, 0 };
+	struct script in_script = { data, size, 0 }, action;
 
+	watch_clear();
+	watch_ring(GUEST_UP);
+	watch_ring(GUEST_DOWN);
+	for (uint32_t i = 1; i < GUEST_RING_PAGES; i++) {
+		watch_writable(GUEST_DOWN + i);
+	}
+	for (uint32_t i = 0; i < GUEST_RECEIVE_PAGES; i++) {
+		watch_writable(GUEST_RECEIVE + i);
+	}
 	nvsp_session_start(&s, mac);
-	steps = 0;
+	calls = 0;
 	open_channel();
-	for (uint32_t i = 0; i < ACTIONS_MAX && script_more(&in_script); i++) {
-		act(&in_script);
+	for (uint32_t i = 0; i < ACTIONS_MAX && script_action(&in_script, &action); i++) {
+		act(&action);
 		if ((i & 3) == 3) {
 			(void)serve();
 		}
 	}
+	watch.race.countdown = 0;
 	if (tampered) {
 		(void)serve();
 		return 0;
@@ -417,7 +435,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			}
 		}
 	}
-	CHECK_FUZZ(serve() == NVSP_EMPTY);
+	CHECK_FUZZ(serve() == NVSP_EMPTY && nvsp_session_valid(&s));
 	CHECK_FUZZ(first == last);
 	CHECK_FUZZ(s.outstanding == 0);
 	return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * RNDIS control messages. Input: messages, each behind two bytes with its length. Checked: an answer has the size that it says and
+ * RNDIS control messages. Input: a message in each record. Checked: an answer has the size that it says and
  * belongs to the request; what is refused changes nothing; no message changes the address or the link.
  */
 #include <stdlib.h>
@@ -58,15 +58,10 @@ static void one(struct rndis_adapter *a, const uint8_t *bytes, uint32_t n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rndis_adapter a = { .mac = { 2, 1, 2, 3, 4, 5 } };
-	size_t at = 0;
+	struct script s = { data, size, 0 }, m;
 
-	while (size - at >= 2) {
-		uint32_t n = le16(data + at);
-
-		at += 2;
-		n = n < size - at ? n : (uint32_t)(size - at);
-		one(&a, data + at, n);
-		at += n;
+	while (script_action(&s, &m)) {
+		one(&a, m.data, (uint32_t)m.size);
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: byte 0: 1 pages are used twice, 2 guest memory changes within calls, too; 5:4 pages of data per ring; then a script of
+ * Input: a record: 1 pages are used twice, 2 guest memory changes within calls, too; 5:4 pages of data per ring; then a script of
  * what host and guest do with two rings. While the guest follows the rules, each packet must arrive as it was sent and nobody may
  * be left waiting; whatever it does, no byte is fetched twice, nothing is written but data pages and our own fields, indices stay
  * valid and the work is bounded.
@@ -158,9 +158,19 @@ static unsigned queued(const struct fifo *f)
 	return f->tail - f->head;
 }
 
+FUZZ_QUIET_BEGIN
+
 static uint8_t pattern(uint64_t transaction, uint32_t at)
 {
 	return (uint8_t)(transaction * 31 + (uint64_t)at * 7 + (at >> 8));
+}
+
+/* What a packet has behind its first `from` bytes. */
+static void pattern_fill(uint64_t transaction, uint32_t from, uint32_t to, uint8_t *packet)
+{
+	for (uint32_t i = from; i < to; i++) {
+		packet[i] = pattern(transaction, i);
+	}
 }
 
 static void fifo_push(struct fifo *f, uint64_t transaction, uint32_t length, uint32_t header)
@@ -185,6 +195,8 @@ static void fifo_pop(struct fifo *f, const uint8_t *p, uint32_t length)
 		CHECK_FUZZ(p[i] == pattern(transaction, i));
 	}
 }
+
+FUZZ_QUIET_END
 
 static void check_ring(const struct ring *r)
 {
@@ -275,7 +287,8 @@ static uint32_t size_from(struct script *s, uint32_t limit)
 
 static void act_put(struct script *s)
 {
-	static uint8_t bytes[PACKET_BUFFER];
+	static uint8_t packet[PACKET_BUFFER];
+	uint8_t *bytes = packet + 16;
 	uint64_t transaction = script_take(s, 1);
 	uint32_t head = (uint32_t)script_take(s, 1) % 8 * 8;
 	uint32_t body = size_from(s, PACKET_BUFFER - 128);
@@ -291,9 +304,7 @@ static void act_put(struct script *s)
 	bool was_empty = queued(&down) == 0, signal = true;
 	enum ring_status status;
 
-	for (uint32_t i = 0; i < length - 16; i++) {
-		bytes[i] = pattern(transaction, 16 + i);
-	}
+	pattern_fill(transaction, 16, length, packet);
 	watch_begin(&out);
 	status = ring_put(&out, &send, &signal);
 	check_ring(&out);
@@ -332,9 +343,7 @@ static void act_guest_put(struct script *s)
 
 	memcpy(packet, descriptor, 8);
 	memcpy(packet + 8, &transaction, 8);
-	for (uint32_t i = 16; i < length; i++) {
-		packet[i] = pattern(transaction, i);
-	}
+	pattern_fill(transaction, 16, length, packet);
 	if (!up.honest) {
 		uint32_t w = ring_guest_get(&to_host, RING_GUEST_WRITE) % in.size;
 
@@ -426,15 +435,17 @@ static void setup(unsigned flags)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
-	unsigned flags = (unsigned)script_take(&s, 1);
+	struct script all = { data, size, 0 }, s = { NULL, 0, 0 };
+	unsigned flags;
 
+	(void)script_action(&all, &s);
+	flags = (unsigned)script_take(&s, 1);
 	setup(flags);
 	if ((flags & 2) != 0) {
 		watch.script = &s;
 	}
 	open_rings(true);
-	for (unsigned i = 0; i < STEPS && script_more(&s); i++) {
+	for (unsigned i = 0; i < STEPS && script_action(&all, &s); i++) {
 		unsigned op = (unsigned)script_take(&s, 1);
 
 		switch (op % 16) {

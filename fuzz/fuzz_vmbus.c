@@ -254,11 +254,11 @@ static void finish(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script s = { data, size, 0 }, action;
 
 	world_init(&w);
-	for (unsigned i = 0; i < 400 && script_more(&s); i++) {
-		step(&s);
+	for (unsigned i = 0; i < 300 && script_action(&s, &action); i++) {
+		step(&action);
 	}
 	finish();
 	return 0;

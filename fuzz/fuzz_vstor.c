@@ -393,7 +393,7 @@ static void drain(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script in = { data, size, 0 };
+	struct script all = { data, size, 0 }, in;
 
 	memset(memory, 0, sizeof(memory));
 	memset(&kept, 0, sizeof(kept));
@@ -413,7 +413,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ring_guest_init(&from_host);
 	start_process(false);
 	open_channel();
-	for (unsigned i = 0; i < 256 && script_more(&in); i++) {
+	for (unsigned i = 0; i < 256 && script_action(&all, &in); i++) {
 		act(&in, (unsigned)script_take(&in, 1));
 		end_watch();
 	}

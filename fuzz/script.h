@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef FUZZ_SCRIPT_H
 #define FUZZ_SCRIPT_H
-/* Scripts of actions out of a fuzzer's bytes: reads past the end give zeroes. */
+/*
+ * Scripts of actions out of a fuzzer's bytes.
+ *
+ * A session's input is a sequence of records, one for each action: a byte with the length, then as many bytes. An action reads only
+ * its own record, and zeroes behind its end, so that a change in one action leaves the others what they are. fuzz/mutate.c knows
+ * this format.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,10 +19,17 @@
 		}                         \
 	} while (0)
 
+/* Not what is fuzzed: coverage of it would only cost time. */
+#define FUZZ_QUIET_BEGIN \
+	_Pragma("clang attribute push(__attribute__((no_sanitize(\"coverage\"))), apply_to = function)")
+#define FUZZ_QUIET_END _Pragma("clang attribute pop")
+
 struct script {
 	const uint8_t *data;
 	size_t size, at;
 };
+
+FUZZ_QUIET_BEGIN
 
 static inline bool script_more(const struct script *s)
 {
@@ -34,5 +47,28 @@ static inline uint64_t script_take(struct script *s, unsigned bytes)
 	}
 	return v;
 }
+
+/* The next record. false: there is none. */
+static inline bool script_action(struct script *s, struct script *action)
+{
+	size_t n;
+
+	if (s->at >= s->size) {
+		return false;
+	}
+	n = s->data[s->at++];
+	n = n < s->size - s->at ? n : s->size - s->at;
+	*action = (struct script){ s->data + s->at, n, 0 };
+	s->at += n;
+	return true;
+}
+
+/* What is left of a record. */
+static inline size_t script_left(const struct script *s)
+{
+	return s->size - s->at;
+}
+
+FUZZ_QUIET_END
 
 #endif
