@@ -41,13 +41,13 @@ static void check_value(uint8_t index, uint8_t v)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script all = { data, size, 0 }, s;
 	uint64_t now = 0;
 	struct rtc r;
 
 	memset(&r, 0xa5, sizeof(r));
 	rtc_init(&r);
-	for (int i = 0; i < 500 && script_more(&s); i++) {
+	for (int i = 0; i < 500 && script_action(&all, &s); i++) {
 		uint32_t op = (uint32_t)script_take(&s, 1) % 4;
 		struct rtc before = r;
 

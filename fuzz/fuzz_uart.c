@@ -76,13 +76,13 @@ static void arrive(struct uart *u, struct script *s, uint32_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script all = { data, size, 0 }, s;
 	struct uart u;
 
 	memset(&model, 0, sizeof(model));
 	memset(&u, 0xa5, sizeof(u));
 	uart_init(&u);
-	for (int i = 0; i < 500 && script_more(&s); i++) {
+	for (int i = 0; i < 500 && script_action(&all, &s); i++) {
 		uint32_t op = (uint32_t)script_take(&s, 1) % 32;
 
 		if (op < 8) {

@@ -66,6 +66,8 @@ set(REDOUBT_PROGRAM_LINK
 # Unit tests, corpus replay and fuzz targets: the same sources ...
 set(REDOUBT_CHECKED
 	-std=gnu11 -O1 -g -D_GNU_SOURCE -fno-omit-frame-pointer -fno-strict-aliasing
+	# What was never written has a pattern that fuzz/oracle.h knows where a guest could read it.
+	-ftrivial-auto-var-init=pattern
 	${REDOUBT_WARNINGS})
 # ... with every sanitizer; the first finding ends the program.
 set(REDOUBT_SANITIZE ${REDOUBT_CHECKED} -fsanitize=address,undefined -fno-sanitize-recover=all)

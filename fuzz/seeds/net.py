@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Seeds of the fuzz targets of the network: nvsp, rndis, oid, ethsw. usage: fuzz/seeds/net.py"""
+import struct
+
+from records import record, write
+
+MAC = bytes.fromhex("021122334455")
+
+
+def frame(length, tagged=False):
+    head = b"\xff" * 6 + MAC + (b"\x81\x00\x00\x64" if tagged else b"") + b"\x08\x00"
+    return head + bytes(i & 0xFF for i in range(length - len(head)))
+
+
+def ppi(kind, value):
+    return struct.pack("<IIII", 16, kind, 12, value)
+
+
+def packet(data, info=b"", pad=0):
+    n = 44 + len(info) + len(data) + pad
+    fields = (1, n, 36 + len(info), len(data), 0, 0, 0, 36, len(info), 0, 0)
+    return struct.pack("<11I", *fields) + info + data + bytes(pad)
+
+
+def rndis_seeds():
+    one = packet(frame(60))
+    cut = struct.pack("<H", 44)
+    yield "frame", cut + one
+    yield "header_cut", struct.pack("<H", 30) + one
+    yield "full", struct.pack("<H", 700) + packet(frame(1514))
+    yield "tagged_inline", cut + packet(frame(1518, True))
+    yield "vlan", cut + packet(frame(60), ppi(6, 0x641))
+    yield "hash_and_vlan", cut + packet(frame(100), ppi(8, 0xDEADBEEF) + ppi(6, 0x10))
+    yield "checksum", cut + packet(frame(60), ppi(0, 5))
+    yield "three", cut + packet(frame(61), pad=7) + packet(frame(62), pad=6) + packet(frame(63))
+    yield "eight", cut + packet(frame(60)) * 8
+    yield "seventeen", cut + packet(frame(60)) * 17
+    yield "second_broken", cut + one + b"\x01\0\0\0\xff\xff\xff\xff" + one
+    yield "too_long", cut + packet(frame(1515))
+    yield "too_short", cut + packet(b"\x00" * 13)
+    yield "tail", cut + one + b"\x01\0\0\0"
+
+
+def control(kind, words, info=b""):
+    body = struct.pack("<%dI" % len(words), *words) + info
+    return record(struct.pack("<II", kind, 8 + len(body)) + body)
+
+
+def query(oid, info=b""):
+    return control(4, [7, oid, len(info), 20, 0], info)
+
+
+def set_oid(oid, info):
+    return control(5, [8, oid, len(info), 20, 0], info)
+
+
+def oid_seeds():
+    init = control(2, [1, 1, 0, 0x4000])
+    caps = struct.pack("<BBH", 0xA7, 3, 156) + bytes(152)
+    parameters = struct.pack("<BBHB", 0x80, 3, 28, 1) + bytes(23)
+    yield "probe", init + b"".join(
+        [
+            query(0x00010106),
+            query(0x01010101),
+            query(0x00020216),
+            query(0xFC01020D, caps),
+            set_oid(0xFC01020C, parameters),
+            query(0x00010114),
+            query(0x00010107),
+            query(0x00010203, struct.pack("<BBH", 0x88, 2, 18) + bytes(14)),
+            set_oid(0x0001010E, b"\x0d\0\0\0"),
+            set_oid(0x0001010E, b"\0\0\0\0"),
+            control(3, [9]),
+        ]
+    )
+    yield "early", query(0x01010101) + set_oid(0x0001010E, b"\x01\0\0\0") + init
+    yield "version", control(2, [1, 2, 0, 0x4000])
+    yield "keepalive", init + control(8, [5])
+    yield "name", init + set_oid(0x0001021B, struct.pack("<5I", 20, 28, 2, 48, 24) + bytes(52))
+    yield "offload_on", init + set_oid(0xFC01020C, struct.pack("<BBHB", 0x80, 3, 28, 4) + bytes(23))
+    yield "filters", init + b"".join(set_oid(0x0001010E, struct.pack("<I", 1 << i)) for i in range(32))
+    yield "outside", init + control(5, [8, 0x0001010E, 4, 25, 0], b"\x01\0\0\0")
+
+
+
+def ethsw_seeds():
+    def add(ident, kind):
+        return record(bytes([0, ident, kind]))
+
+    def send(source_port, length, dst, src, ethertype=8):
+        return record(bytes([2, source_port]) + struct.pack("<H", length) + bytes([dst, src, ethertype]))
+
+    uplink, none = record(b"\x01"), record(b"\x00")
+    ports = add(1, 1) + add(2, 2) + add(3, 3)
+    yield "unicast", uplink + ports + send(0, 60, 2, 1) + send(1, 60, 1, 2) + send(0, 60, 9, 1)
+    yield "broadcast", uplink + ports + send(0, 60, 0xE0, 1) + send(63, 60, 0xE0, 9)
+    yield "spoofed", uplink + ports + send(0, 60, 2, 3) + send(63, 60, 2, 1) + send(0, 60, 2, 0xE0)
+    yield "sizes", none + ports + b"".join(
+        send(0, n, 2, 1, t) for n in (13, 14, 1514, 1515, 1518, 1519) for t in (8, 0x81)
+    )
+    yield "reserved", uplink + ports + send(0, 60, 0xD0, 1) + send(0, 60, 0xDF, 1) + send(0, 60, 0, 1)
+    yield "removed", uplink + ports + record(bytes([1, 1])) + send(0, 60, 2, 1) + send(1, 60, 1, 2) + add(9, 2)
+
+
+def nvsp_seeds():
+    negotiate, serve, restart, reopen = (record(bytes([n])) for n in (0, 17, 15, 16))
+    take, keep = record(b"\x09\x01"), record(b"\x09\x00")
+
+    def deliver(length, kind=0):
+        return record(b"\x07" + struct.pack("<HB", length, kind))
+
+    def send(length, info=0, kind=0, value=0):
+        return record(b"\x03" + struct.pack("<HBBB", length, info, kind, value))
+
+    def ask(kind, oid, length=0):
+        return record(b"\x05" + bytes([1, oid, length]) + bytes(32) + bytes([kind]))
+
+    yield "session", negotiate + take * 6 + send(60) + serve + take + deliver(60) + keep + record(b"\x0b\x00")
+    yield "restart", negotiate + restart + send(200) + deliver(100) + restart + serve + take * 9
+    yield "reopen", negotiate + deliver(60) * 3 + reopen + negotiate + deliver(60) + take * 20
+    yield "sections", negotiate + take * 6 + (deliver(60) + keep) * 30 + ask(4, 5) * 10 + serve
+    yield "asleep", negotiate + (send(60) + deliver(60)) * 60
+    yield "control", negotiate + b"".join(ask(k, o) + serve + take * 2 for k in (2, 4, 5, 8) for o in (0, 2, 5, 8))
+    yield "vlan", negotiate + send(100, 1, 6, 0x40) + send(100, 1, 0, 1) + serve + take * 9
+    yield "messages", b"".join(record(b"\x01" + bytes([t]) + bytes(12) + b"\x01") for t in range(12)) + take * 12
+    yield "link", negotiate + record(b"\x0d\x00") + serve + take * 9 + record(b"\x0d\x01") + serve + take
+    yield "tamper", negotiate + record(b"\x0c\x01\x00\x03\0\0\0") + serve + deliver(60)
+    yield "gpadl", negotiate + take * 8 + serve + record(b"\x0e") + deliver(60) + negotiate
+    ranges = struct.pack("<HHB", 0, 44, 40) + struct.pack("<HHB", 100, 60, 41)
+    yield "ranges", negotiate + record(b"\x04\x02\x00" + ranges + b"\x2c" + packet(frame(60))[:44]) + serve
+    flip = record(bytes([18, 3]) + struct.pack("<I", 40 * 4096 + 100)[:3] + b"\xff" * 8)
+    yield "race", negotiate + flip + record(b"\x04\x02\x00" + ranges + b"\x2c" + packet(frame(60))[:44]) + serve
+    yield "send_buffer_changes", negotiate + send(200) + record(bytes([19]) + bytes(range(64))) + serve + take * 4
+
+
+write("rndis", rndis_seeds())
+write("oid", oid_seeds())
+write("ethsw", ethsw_seeds())
+write("nvsp", nvsp_seeds())
