@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
  * Memory of a partition: handed to the hypervisor, mapped by processes, and given back when nobody
- * can reach it. Mappings use struct pages, so get_user_pages() works on them; they are never
- * executable, and a child of fork() does not inherit them.
+ * can reach it. Mappings use struct pages, so get_user_pages() works on them; they are of whole units
+ * where the address allows, never executable, and a child of fork() does not inherit them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -17,10 +17,10 @@
 #include "hv/root/compat.h"
 #include "hv/root/redoubt.h"
 
-#define RD_FAULT_AROUND 16u /* pages, a power of two */
-#define RD_WAIT_MIN 1u      /* ms between looks at a page that is in use */
+#define RD_WAIT_MIN 1u /* ms between looks at a unit that is in use */
 #define RD_WAIT_MAX 500u
 
+static_assert(RD_UNIT_SIZE == PMD_SIZE);
 static_assert(RD_LOW_LIMIT % RD_UNIT_SIZE == 0 && RD_HIGH_BASE % RD_UNIT_SIZE == 0);
 
 /* --- to the hypervisor --- */
@@ -68,24 +68,23 @@ int rd_memory_map(struct rd_partition *partition)
 
 /*
  * Wait until nobody refers to a page any more. No descriptor and no mapping is left, so a reference
- * belongs to I/O under way (or to a pipe), and a page that rests has come to rest for good.
+ * belongs to I/O under way (or to a pipe), and a unit that rests has come to rest for good. All
+ * references to the pages of a unit are counted in its first.
  */
 void rd_memory_wait(struct rd_partition *partition)
 {
 	unsigned int delay = RD_WAIT_MIN;
-	u64 i, n;
+	u64 i;
 
 	for (i = 0; i < partition->units; i++) {
-		for (n = 0; n < RD_UNIT_PAGES; n++) {
-			struct page *page = pfn_to_page(partition->unit[i] + n);
+		struct page *page = pfn_to_page(partition->unit[i]);
 
-			while (page_ref_count(page) != 1) {
-				msleep(delay);
-				delay = min(delay * 2, RD_WAIT_MAX);
-			}
-			folio_clear_dirty(page_folio(page));
-			folio_clear_referenced(page_folio(page));
+		while (page_ref_count(page) != 1) {
+			msleep(delay);
+			delay = min(delay * 2, RD_WAIT_MAX);
 		}
+		folio_clear_dirty(page_folio(page));
+		folio_clear_referenced(page_folio(page));
 		cond_resched();
 	}
 	smp_mb(); /* what was done to the pages before, and their new life */
@@ -102,42 +101,16 @@ static struct page *rd_memory_page(const struct rd_partition *partition, u64 num
 	return pfn_to_page(partition->unit[unit] + number % RD_UNIT_PAGES);
 }
 
-/* The pages around are a help: whatever keeps them from being mapped, their own fault decides. */
-static void rd_memory_fault_around(struct vm_area_struct *vma, unsigned long address)
-{
-	const struct rd_partition *partition = vma->vm_file->private_data;
-	unsigned long span = RD_FAULT_AROUND << PAGE_SHIFT;
-	unsigned long at = max(ALIGN_DOWN(address, span), vma->vm_start);
-	unsigned long last = min((address | (span - 1)) & PAGE_MASK, vma->vm_end - PAGE_SIZE);
-
-	for (; at <= last; at += PAGE_SIZE) {
-		struct page *page = rd_memory_page(
-			partition, vma->vm_pgoff + ((at - vma->vm_start) >> PAGE_SHIFT));
-		int error;
-
-		if (at == address)
-			continue;
-		if (!page)
-			return;
-		error = vm_insert_page(vma, at, page);
-		if (error && error != -EBUSY)
-			return;
-	}
-}
-
+/* The kernel maps the page's whole unit where all of it lies in the mapping. */
 static vm_fault_t rd_memory_fault(struct vm_fault *vmf)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	unsigned long address = vmf->address & PAGE_MASK;
-	struct page *page = rd_memory_page(vma->vm_file->private_data, vmf->pgoff);
-	vm_fault_t result;
+	struct page *page = rd_memory_page(vmf->vma->vm_file->private_data, vmf->pgoff);
 
 	if (!page)
 		return VM_FAULT_SIGBUS;
-	result = vmf_insert_page(vma, address, page);
-	if (result == VM_FAULT_NOPAGE)
-		rd_memory_fault_around(vma, address);
-	return result;
+	get_page(page);
+	vmf->page = page;
+	return 0;
 }
 
 /* The mapping holds its file, and the file the memory: nothing to count at open and close. */
@@ -156,7 +129,8 @@ static int rd_memory_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EPERM;
 	if (vma->vm_pgoff > total || vma_pages(vma) > total - vma->vm_pgoff)
 		return -EINVAL;
-	vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP | VM_MIXEDMAP, VM_MAYEXEC);
+	/* Not VM_MIXEDMAP: large mappings would then end without giving back their reference. */
+	vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
 	vma->vm_ops = &rd_memory_vm_ops;
 	return 0;
 }
@@ -174,6 +148,7 @@ static const struct file_operations rd_memory_fops = {
 	.owner = THIS_MODULE,
 	.release = rd_memory_release,
 	.mmap = rd_memory_mmap,
+	.get_unmapped_area = thp_get_unmapped_area, /* an address that suits large mappings */
 	.llseek = noop_llseek,
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
  * The pool gets struct pages (as device memory, so that the page allocator stays away), because
- * direct I/O and io_uring take guest memory by them. An idle page's reference count is 1.
+ * direct I/O and io_uring take guest memory by them. A unit is one compound page: it is mapped and
+ * taken at once. Its reference count is 1 when it is idle.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -60,6 +61,7 @@ static int rd_pool_add(u64 start, u64 size)
 	range->map.range.start = start;
 	range->map.range.end = start + size - 1;
 	range->map.nr_range = 1;
+	range->map.vmemmap_shift = RD_UNIT_SHIFT - PAGE_SHIFT;
 	mapped = memremap_pages(&range->map, numa_mem_id());
 	if (IS_ERR(mapped)) {
 		error = PTR_ERR(mapped);
