@@ -79,7 +79,7 @@ static void use(enum pm_type type, const void *m, uint32_t fds)
 		const struct pm_status_worker *w = m;
 
 		CHECK_FUZZ(strlen(w->text) < sizeof(w->text) && fds == 0);
-		CHECK_FUZZ(w->guest - 1 < PM_GUEST_FAILED);
+		CHECK_FUZZ(w->guest - 1 < PM_GUEST_HALTED);
 		break;
 	}
 	case PM_GPADL:

@@ -79,6 +79,7 @@ static void on_hlt(struct vp *vp, const struct exit_info *e)
 	}
 	arch_vp_advance(vp, length);
 	vp->state = VP_HALTED; /* vp_prepare looks for a reason to go on */
+	vp_parked(vp);
 }
 
 static void on_exception(struct vp *vp, const struct exit_info *e)

@@ -50,6 +50,7 @@ static enum hv_status create(struct partition *p, uint32_t index)
 	}
 	if (index == 0) {
 		msr_setup_child(v); /* the lists are the partition's */
+		v->parked = 0;
 		v->state = VP_RUNNABLE;
 		v->suspended = VP_SUSPEND_EXPLICIT;
 	}

@@ -4,6 +4,7 @@
 #include "hv/core/arch.h"
 #include "hv/core/connect.h"
 #include "hv/core/log.h"
+#include "hv/core/mmio.h"
 #include "hv/core/owner.h"
 #include "hv/core/time.h"
 #include "hv/core/vp.h"
@@ -166,7 +167,10 @@ void intercept_port(struct vp *vp, const struct exit_info *e)
 	send(vp, &m, sizeof(io));
 }
 
-/* Nothing is there. The parent hears of it; a stock guest does not do this. */
+/*
+ * Nothing is there. Data are ones, as where a kernel looks for a device; the parent hears of code and page tables out there, after
+ * which no guest can go on.
+ */
 void intercept_memory(struct vp *vp, const struct exit_info *e)
 {
 	struct hv_message m = { .type = HV_MESSAGE_UNMAPPED_GPA };
@@ -174,6 +178,10 @@ void intercept_memory(struct vp *vp, const struct exit_info *e)
 
 	partition_count(&vp->partition->denied_memory);
 	log_guest(vp, "no memory at %lx, rip %lx", e->memory.gpa.v, vp->rip);
+	if (!e->memory.fetch && !e->memory.walk) {
+		mmio_absent(vp, e);
+		return;
+	}
 	header(vp, &mi.header, 0, e->memory.write);
 	if (e->memory.fetch) {
 		mi.header.access = 2;
@@ -182,14 +190,26 @@ void intercept_memory(struct vp *vp, const struct exit_info *e)
 	send(vp, &m, sizeof(mi));
 }
 
-void intercept_dead(struct vp *vp, const char *why)
+/* Message without more than the header. */
+static void tell(struct vp *vp, uint32_t type)
 {
-	struct hv_message m = { .type = HV_MESSAGE_UNRECOVERABLE };
+	struct hv_message m = { .type = type };
 	struct hv_intercept_header h = { 0 };
 
-	log_guest(vp, "%s at rip %lx; stopped", why, vp->rip);
-	vp->state = VP_DEAD;
 	header(vp, &h, 0, false);
 	__builtin_memcpy(m.payload, &h, sizeof(h));
 	send(vp, &m, sizeof(h));
+}
+
+void intercept_halt(struct vp *vp)
+{
+	log_guest(vp, "halted with interrupts off, as are all others: rip %lx", vp->rip);
+	tell(vp, HV_MESSAGE_HALT);
+}
+
+void intercept_dead(struct vp *vp, const char *why)
+{
+	log_guest(vp, "%s at rip %lx; stopped", why, vp->rip);
+	vp->state = VP_DEAD;
+	tell(vp, HV_MESSAGE_UNRECOVERABLE);
 }

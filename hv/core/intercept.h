@@ -9,6 +9,8 @@ void intercept_port(struct vp *vp, const struct exit_info *e);
 /* [owner] VP_TIMER_POSTED: writes that were posted have waited long enough. */
 void intercept_posted_due(struct vp *vp);
 void intercept_memory(struct vp *vp, const struct exit_info *e);
+/* No VP of the partition will ever go on (vp_parked). */
+void intercept_halt(struct vp *vp);
 /* Triple fault, a state that the CPU refuses: the VP does not go on. */
 void intercept_dead(struct vp *vp, const char *why);
 

@@ -17,6 +17,7 @@
 #include "hv/wire/insn.h"
 
 #define CLOSED_MAX 64
+#define ABSENT (-1)
 #define MSI_WINDOW 0x100000ull
 #define IOAPIC_SELECT 0x00
 #define IOAPIC_WINDOW 0x10
@@ -213,8 +214,12 @@ static void ioapic_write(struct vp *vp, int which, uint64_t offset, uint32_t v)
 
 static uint64_t access_read(struct vp *vp, int which, uint64_t at, unsigned size)
 {
-	uint64_t offset = at - closed[which].base;
+	uint64_t offset;
 
+	if (which == ABSENT) {
+		return UINT64_MAX;
+	}
+	offset = at - closed[which].base;
 	switch (closed[which].kind) {
 	case CLOSED_LAPIC:
 		return (vp->apic.base & APIC_BASE_EXTD) == 0
@@ -229,8 +234,12 @@ static uint64_t access_read(struct vp *vp, int which, uint64_t at, unsigned size
 
 static void access_write(struct vp *vp, int which, uint64_t at, unsigned size, uint64_t v)
 {
-	uint64_t offset = at - closed[which].base;
+	uint64_t offset;
 
+	if (which == ABSENT) {
+		return;
+	}
+	offset = at - closed[which].base;
 	switch (closed[which].kind) {
 	case CLOSED_LAPIC:
 		if ((vp->apic.base & APIC_BASE_EXTD) == 0) {
@@ -326,7 +335,7 @@ static bool decode(struct vp *vp, const struct exit_info *e, struct insn *insn)
 	return insn_decode(bytes, n, arch_vp_mode(vp), insn);
 }
 
-/* Carries out the instruction at RIP on a closed page; #GP for what the decoder does not know. */
+/* Carries out the instruction at RIP on a closed page, or where nothing is; #GP for what the decoder does not know. */
 static void emulate(struct vp *vp, int which, const struct exit_info *e)
 {
 	uint64_t at = e->memory.gpa.v, mask, v = 0;
@@ -357,6 +366,11 @@ static void emulate(struct vp *vp, int which, const struct exit_info *e)
 		return;
 	}
 	arch_vp_advance(vp, insn.length);
+}
+
+void mmio_absent(struct vp *vp, const struct exit_info *e)
+{
+	emulate(vp, ABSENT, e);
 }
 
 static void deny(struct vp *vp, const struct exit_info *e)

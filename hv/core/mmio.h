@@ -13,5 +13,10 @@ void mmio_init(const struct acpi_info *acpi);
 bool mmio_map_root(struct partition *p) MUST_CHECK;
 /* A nested page fault. */
 void mmio_guest_fault(struct vp *vp, const struct exit_info *e);
+/*
+ * [owner] A child reads or writes where it has no memory: ones, and nothing, as on the bus of a PC. #GP for an instruction that
+ * the decoder does not know. Trust: address and instruction are the guest's; nothing of the machine is touched.
+ */
+void mmio_absent(struct vp *vp, const struct exit_info *e);
 
 #endif

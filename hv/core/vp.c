@@ -27,6 +27,7 @@ struct vp *vp_create(struct partition *p, uint32_t index, uint32_t cpu, uint32_t
 	vp->index = index;
 	vp->cpu = cpu;
 	vp->state = VP_WAIT_SIPI;
+	vp->parked = 1;
 	vp->irq_offered = -1;
 	vp->inverse = 1024 * 100 / p->weight;
 	for (unsigned i = 0; i < VP_TIMER_COUNT; i++) {
@@ -121,9 +122,43 @@ static void init_boot_vp(void)
 	arch_reset_machine();
 }
 
+static bool parks(const struct vp *vp)
+{
+	return vp->state == VP_WAIT_SIPI ||
+	       (vp->state == VP_HALTED && !vp->idle_masked && (vp->rflags & RFLAGS_IF) == 0 &&
+		(!vp->nmi_pending || vp->nmi_blocked));
+}
+
+/*
+ * An offline processor of Linux parks like this, and a sibling starts it again: a guest is halted when all of them are parked. Each
+ * looks after it has said so itself, so that the last one sees it. The events first: take_events clears `parked` before it takes
+ * them.
+ */
+void vp_parked(struct vp *vp)
+{
+	struct partition *p = vp->partition;
+
+	if (p->root || !parks(vp)) {
+		return;
+	}
+	__atomic_store_n(&vp->parked, 1, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < p->vp_count; i++) {
+		const struct vp *v = p->vp[i];
+
+		if (__atomic_load_n(&v->events, __ATOMIC_SEQ_CST) != 0 ||
+		    __atomic_load_n(&v->parked, __ATOMIC_SEQ_CST) == 0) {
+			return;
+		}
+	}
+	intercept_halt(vp);
+}
+
 static void take_events(struct vp *vp)
 {
-	uint32_t events = __atomic_exchange_n(&vp->events, 0, __ATOMIC_SEQ_CST);
+	uint32_t events;
+
+	__atomic_store_n(&vp->parked, 0, __ATOMIC_SEQ_CST);
+	events = __atomic_exchange_n(&vp->events, 0, __ATOMIC_SEQ_CST);
 
 	if ((events & VP_EVENT_STOP) != 0) { /* cpu.c takes it off its list, which is its answer */
 		__atomic_fetch_or(&vp->events, VP_EVENT_STOP, __ATOMIC_SEQ_CST);
@@ -155,6 +190,7 @@ static void take_events(struct vp *vp)
 	if ((events & VP_EVENT_FLUSH) != 0) {
 		arch_vp_flush_tlb(vp);
 	}
+	vp_parked(vp);
 }
 
 bool vp_prepare(struct vp *vp)

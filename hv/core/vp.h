@@ -53,6 +53,7 @@ struct vp {
 	enum vp_state state;  /* [owner]; others look at it as a hint */
 	uint32_t events;      /* atomic */
 	uint32_t sipi_vector; /* atomic, valid with VP_EVENT_SIPI */
+	uint32_t parked;  /* atomic: only INIT, SIPI or NMI of a sibling can make it go on */
 	bool idle_masked; /* [owner] halted by the idle register: a pending interrupt ends it, taken or not */
 	int irq_offered;               /* [owner] the vector the CPU holds, -1 none */
 	bool nmi_pending, nmi_blocked; /* [owner] */
@@ -107,6 +108,8 @@ static inline bool vp_ready(const struct vp *vp)
 	return vp->state == VP_RUNNABLE && __atomic_load_n(&vp->events, __ATOMIC_SEQ_CST) == 0 &&
 	       !vp->nmi_pending && !vp->nmi_iret && !vp_suspended(vp);
 }
+/* [owner] After it has halted or taken INIT: of a child that will never go on the parent is told. */
+void vp_parked(struct vp *vp);
 void vp_inject_gp(struct vp *vp);
 void vp_inject_ud(struct vp *vp);
 /* Length of the instruction that exited: the CPU's word, else decoded; 0 where it cannot be found. */

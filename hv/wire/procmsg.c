@@ -186,7 +186,7 @@ static const char *check_device_again(const struct pm_device_again *m)
 
 static const char *check_status_worker(const struct pm_status_worker *m)
 {
-	if (m->guest < PM_GUEST_RUNNING || m->guest > PM_GUEST_FAILED) {
+	if (m->guest < PM_GUEST_RUNNING || m->guest > PM_GUEST_HALTED) {
 		return "state of the guest";
 	}
 	if (m->reserved != 0) {

@@ -162,7 +162,8 @@ enum pm_guest {
 	PM_GUEST_OFF,
 	PM_GUEST_RESET,
 	PM_GUEST_CRASHED,
-	PM_GUEST_FAILED
+	PM_GUEST_FAILED,
+	PM_GUEST_HALTED /* no VP will ever go on; the guest is not over */
 };
 
 struct pm_status_worker { /* the guest's state changed; text says why */

@@ -25,12 +25,14 @@ GROUP_TESTS = {             # of vmcases.sh, in order; those of guests and sandb
     "kill": ("kill-storvsp", "kill-netvsp0", "kill-ic", "kill-console", "kill-vswitch"),
     "worker": ("module-in-use", "kill-vmworker"),
     "stop": ("stop-by-force",),
+    "halt": ("halt",),
+    "keep": ("definitions-kept",),
     "delete": ("delete",),
     "share": ("share",),
     "module": ("module-reload", "childtest-args", "childtest-memory", "childtest-direct", "childtest-vp",
                "childtest-channel", "childtest-messages", "childtest-storm", "module-again"),
 }
-LIFE = ("errors", "work", "reboot", "ps", "kill", "worker", "stop")
+LIFE = ("errors", "work", "reboot", "ps", "kill", "worker", "stop", "halt", "keep")
 ON_WORK = ("ps", "kill", "worker")     # groups that use the guest of "work"
 PROGRAMS = ("vmworker", "storvsp", "netvsp", "ic", "console", "vswitch")
 PROCESSES = ("vswitch", "w/vmworker", "w/storvsp", "w/netvsp0", "w/ic", "w/console")
@@ -86,9 +88,9 @@ def matrix(bare=False):
         return []
     found = [
         GuestCase("life", guests=(("6.1-cloud", 2),), groups=(*LIFE, "share"), sandbox=("console",),
-                  rules=AT_ONCE, default=False),
+                  rules=AT_ONCE, default=True),
         GuestCase("few", kernel="6.12", machine="pc", guests=(("6.12", 1), ("6.12-cloud", 4)),
-                  groups=("delete", "module"), rounds=6, default=False),
+                  groups=("delete", "module"), rounds=6, default=True),
         GuestCase("life", kernel="6.12", machine="pc", small="6.12-cloud", groups=(*LIFE, "share", "delete")),
         GuestCase("module", groups=("module",)),
     ]

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "hv/host/vmmgr/cgroup.h"
+#include "hv/host/vmmgr/keep.h"
 #include "hv/host/vmmgr/server.h"
 #include "hv/host/vmmgr/spawn.h"
 #include "hv/host/vmmgr/vswitch.h"
@@ -24,12 +25,13 @@
 #endif
 
 #define PROGRAMS_FOLDER "/usr/lib/redoubt"
+#define STATE_FOLDER "/var/lib/redoubt/vms"
 #define LEAVE_POLL_MS 50
 #define LEAVE_ROUNDS 400
 
 static const char usage_text[] =
-	"usage: vmmgr [--programs DIR] [--socket PATH] [--log-dir DIR] [--uplink TAP]\n"
-	"             [--test-without PROGRAM:RULE]\n"
+	"usage: vmmgr [--programs DIR] [--socket PATH] [--log-dir DIR] [--state-dir DIR]\n"
+	"             [--uplink TAP] [--test-without PROGRAM:RULE]\n"
 	"       vmmgr --help | --version\n"
 	"\n"
 	"Manages virtual machines: starts their processes in sandboxes, restarts those that\n"
@@ -39,13 +41,14 @@ static const char usage_text[] =
 	"                   (" PROGRAMS_FOLDER ")\n"
 	"  --socket PATH    where hvctl finds it (" SERVER_SOCKET ")\n"
 	"  --log-dir DIR    for NAME.console files (/run/redoubt)\n"
+	"  --state-dir DIR  keeps the definitions of machines (" STATE_FOLDER ")\n"
 	"  --uplink TAP     TAP interface that the switch of the virtual machines has\n"
 	"  --test-without PROGRAM:RULE  for tests: a sandbox without one of its rules\n"
 	"\n"
 	"Exit status: 0 good, 1 error, 2 wrong usage.\n";
 
 struct arguments {
-	const char *programs, *socket, *log_folder, *uplink;
+	const char *programs, *socket, *log_folder, *state_folder, *uplink;
 };
 
 static struct source signals = { .fd = -1 };
@@ -64,6 +67,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 	static const struct option options[] = { { "programs", required_argument, NULL, 'p' },
 						 { "socket", required_argument, NULL, 's' },
 						 { "log-dir", required_argument, NULL, 'l' },
+						 { "state-dir", required_argument, NULL, 'd' },
 						 { "uplink", required_argument, NULL, 'u' },
 						 { "test-without", required_argument, NULL, 't' },
 						 { "help", no_argument, NULL, 'h' },
@@ -82,6 +86,9 @@ static int parse(int argc, char **argv, struct arguments *a)
 			break;
 		case 'l':
 			a->log_folder = optarg;
+			break;
+		case 'd':
+			a->state_folder = optarg;
 			break;
 		case 'u':
 			a->uplink = optarg;
@@ -203,7 +210,7 @@ static bool folders(const char *log_folder)
 
 int main(int argc, char **argv)
 {
-	struct arguments a = { PROGRAMS_FOLDER, SERVER_SOCKET, "/run/redoubt", NULL };
+	struct arguments a = { PROGRAMS_FOLDER, SERVER_SOCKET, "/run/redoubt", STATE_FOLDER, NULL };
 	struct rlimit files = { 4096, 4096 };
 	const char *missing;
 	int code = parse(argc, argv, &a);
@@ -233,7 +240,7 @@ int main(int argc, char **argv)
 	if (missing != NULL) {
 		say("no limits by control groups: %s", missing);
 	}
-	if (!server_init(a.socket)) {
+	if (!keep_open(a.state_folder) || !server_init(a.socket)) {
 		return 1;
 	}
 	say("ready");

@@ -15,6 +15,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "hv/host/vmmgr/keep.h"
 #include "hv/host/vmmgr/request.h"
 
 #define CLIENTS_MAX 16
@@ -164,17 +165,30 @@ static json_t *good(const struct vm *vm)
 
 static json_t *create(const struct request *r)
 {
-	static struct definition definition;
+	static struct definition definition, old;
 	struct definition_fault fault;
-	char why[256];
+	struct vm *vm;
+	char why[400], ignored[64];
 
 	if (!definition_parse(r->definition, r->definition_size, &definition, &fault)) {
 		return answer_definition_fault(r->file, &fault);
 	}
+	vm = vm_find(definition.name);
+	if (vm != NULL) {
+		old = vm->definition;
+	}
 	if (!vm_create(&definition, r->again, why, sizeof(why))) {
 		return answer_error(why);
 	}
-	return good(vm_find(definition.name));
+	if (keep_save(definition.name, r->definition, r->definition_size, why, sizeof(why))) {
+		return good(vm_find(definition.name));
+	}
+	if (vm != NULL) {
+		vm->definition = old;
+	} else {
+		(void)vm_delete(vm_find(definition.name), ignored, sizeof(ignored));
+	}
+	return answer_error(why);
 }
 
 /* The terminal side of the console and its log, opened anew for this client. */
@@ -216,7 +230,8 @@ static json_t *machine_verb(struct client *c, const struct request *r, struct vm
 
 	switch (r->verb) {
 	case REQUEST_DELETE:
-		return vm_delete(vm, why, sizeof(why)) ? good(NULL) : answer_error(why);
+		done = vm_delete(vm, why, sizeof(why)) && keep_remove(r->name, why, sizeof(why));
+		return done ? good(NULL) : answer_error(why);
 	case REQUEST_SHOW:
 		return answer_show(vm);
 	case REQUEST_CONSOLE:

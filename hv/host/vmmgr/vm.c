@@ -17,6 +17,8 @@
 /* Resets closer than this to the start before are slowed down. */
 #define RESET_QUIET_MS 30000u
 #define RESET_PAUSE_MAX_MS 10000u
+/* Where the worker gives up its devices see that and may be reaped first: the word that counts is the worker's. */
+#define WORKER_WORD_MS 200u
 
 static struct vm *first;
 
@@ -40,7 +42,7 @@ const char *vm_state_name(enum vm_state s)
 	static const char *const names[] = {
 		[VM_OFF] = "off",           [VM_STARTING] = "starting", [VM_RUNNING] = "running",
 		[VM_STOPPING] = "stopping", [VM_ENDING] = "ending",     [VM_PAUSE] = "restarting",
-		[VM_FAILED] = "failed",
+		[VM_HALTED] = "halted",     [VM_FAILED] = "failed",
 	};
 
 	return names[s];
@@ -332,6 +334,10 @@ bool vm_stop(struct vm *vm, uint32_t timeout_s, char *why, size_t room)
 		end(vm, AFTER_OFF, true, "stopped by force");
 		return true;
 	}
+	if (vm->state == VM_HALTED) {
+		end(vm, AFTER_OFF, true, "halted, then stopped");
+		return true;
+	}
 	for (uint32_t i = VM_DEVICES_FIRST; vm->state == VM_RUNNING && i < vm->process_count; i++) {
 		if (vm->process[i].program == PROGRAM_IC) {
 			(void)process_send(&vm->process[i], PM_IC_SHUTDOWN, &ask, sizeof(ask), NULL,
@@ -410,13 +416,15 @@ void vm_process_ready(struct process *p)
 
 	if (vm->state == VM_STARTING) {
 		if (p == &vm->process[0]) {
-			set_state(vm, VM_RUNNING);
+			if (devices_ready(vm)) { /* else one is lost, and the timer runs */
+				set_state(vm, VM_RUNNING);
+			}
 		} else if (devices_ready(vm) && !vm_launch_worker(vm, why, sizeof(why))) {
 			end(vm, AFTER_FAILED, true, why);
 		}
 		return;
 	}
-	if (vm->state == VM_RUNNING || vm->state == VM_STOPPING) {
+	if (vm->state == VM_RUNNING || vm->state == VM_STOPPING || vm->state == VM_HALTED) {
 		hand_to_worker(vm, p);
 	}
 	if (vm->state == VM_STOPPING && p->program == PROGRAM_IC) {
@@ -432,6 +440,15 @@ static void guest_state(struct vm *vm, const struct pm_status_worker *status)
 		return;
 	}
 	switch (status->guest) {
+	case PM_GUEST_HALTED:
+		/* As on hardware: the machine is there and does nothing. Who asked it to power off has an end. */
+		if (stopping) {
+			end(vm, AFTER_OFF, true, "the guest halted");
+		} else {
+			say("%s: halted: %s", vm->definition.name, status->text);
+			set_state(vm, VM_HALTED);
+		}
+		break;
 	case PM_GUEST_OFF:
 		end(vm, AFTER_OFF, true, stopping ? "shut down" : "the guest powered off");
 		break;
@@ -513,6 +530,35 @@ void vm_process_again(struct process *p)
 	}
 }
 
+static void no_word(struct timer *t)
+{
+	struct vm *vm = OWNER(t, struct vm, timer);
+
+	end(vm, AFTER_FAILED, true, vm->reason);
+}
+
+/* false: its end is what ends the machine. */
+static bool worker_may_say_why(struct vm *vm, const struct process *p, const char *how)
+{
+	if (p == &vm->process[0] || !process_lives(&vm->process[0])) {
+		return false;
+	}
+	if (!vm->timer.armed) {
+		(void)snprintf(vm->reason, sizeof(vm->reason), "%s: %s",
+			       process_program_name(p->program), how);
+		timer_set(&vm->timer, WORKER_WORD_MS, no_word);
+	}
+	return true;
+}
+
+/* Of processes that were told to leave: only what they were not told. */
+static void say_if_odd(const struct process *p, const char *how)
+{
+	if (strncmp(how, "exit status 0", 13) != 0 && strncmp(how, "killed by SIGKILL", 17) != 0) {
+		say("%s: %s", p->name, how);
+	}
+}
+
 void vm_process_gone(struct process *p, const char *how)
 {
 	struct vm *vm = p->vm;
@@ -524,7 +570,11 @@ void vm_process_gone(struct process *p, const char *how)
 		p->worker_end = -1;
 	}
 	if (vm->state == VM_ENDING) {
+		say_if_odd(p, how);
 		gone_if_gone(vm);
+		return;
+	}
+	if (vm->state == VM_STARTING && worker_may_say_why(vm, p, how)) {
 		return;
 	}
 	if (p == &vm->process[0] || vm->state == VM_STARTING) {

@@ -12,6 +12,7 @@ enum vm_state {
 	VM_RUNNING,
 	VM_STOPPING, /* the guest was asked to shut down */
 	VM_ENDING,   /* its processes are leaving */
+	VM_HALTED,   /* as RUNNING, but no VP will ever go on */
 	VM_PAUSE,    /* between a reset and the next start */
 	VM_FAILED,   /* as OFF, but not well: reason */
 };

@@ -119,6 +119,16 @@ static void crashed(struct worker *w, uint32_t index, const struct hv_message *m
 			   (unsigned long long)h.rip);
 }
 
+/* As on hardware: the machine is there, and what it said last can be read. The VP stays where it is. */
+static void halted(struct worker *w, uint32_t index, const struct hv_message *m)
+{
+	struct hv_intercept_header h;
+
+	memcpy(&h, m->payload, sizeof(h));
+	worker_guest_halted(w, "VP %u: halted for ever, interrupts off at rip %#llx", index,
+			    (unsigned long long)h.rip);
+}
+
 void worker_intercept(struct worker *w, uint32_t index)
 {
 	struct hv_message m;
@@ -141,7 +151,7 @@ void worker_intercept(struct worker *w, uint32_t index)
 		crashed(w, index, &m, "triple fault or impossible state");
 		break;
 	case HV_MESSAGE_HALT:
-		crashed(w, index, &m, "halted for ever, interrupts off");
+		halted(w, index, &m);
 		break;
 	default:
 		(void)snprintf(text, sizeof(text), "unexpected intercept %#x", m.type);

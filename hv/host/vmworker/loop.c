@@ -73,6 +73,20 @@ void worker_guest_ended(struct worker *w, enum pm_guest how, const char *format,
 	send_status(w);
 }
 
+void worker_guest_halted(struct worker *w, const char *format, ...)
+{
+	va_list list;
+
+	memset(&w->status, 0, sizeof(w->status));
+	w->status.guest = PM_GUEST_HALTED;
+	va_start(list, format);
+	(void)vsnprintf(w->status.text, sizeof(w->status.text), format, list);
+	va_end(list);
+	start_log("%s", w->status.text);
+	console_send(&w->console);
+	send_status(w);
+}
+
 /* false: it is time to end. */
 static bool control(struct worker *w)
 {

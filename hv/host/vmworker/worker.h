@@ -46,6 +46,9 @@ void worker_watch(struct worker *w, int operation, int fd, enum worker_kind kind
 /* The guest will not run any more: stops it and tells the manager. Only the first call counts. */
 __attribute__((format(printf, 3, 4))) void worker_guest_ended(struct worker *w, enum pm_guest how,
 							      const char *format, ...);
+/* The guest does nothing any more, but is not over: tells the manager. */
+__attribute__((format(printf, 2, 3))) void worker_guest_halted(struct worker *w, const char *format,
+							       ...);
 /* The manager has stopped the partition: nothing is reported, only the manager is heard. */
 void worker_partition_gone(struct worker *w);
 /* What the VPs wrote without a stop. Before an intercept of any VP is handled. */

@@ -142,7 +142,7 @@ group_guests() {
 		begin "$n"
 		disk $n.img 16
 		define $n $k $((v > 2 ? 256 : 192)) $v \
-			"vmip=10.77.0.$i vm=vmbus,disk:sda,clock,smp,ping:$ROOT_IP vmend=wait" /vm/$n.img
+			"vmip=10.77.0.$i vm=vmbus,disk:sda,clock,smp,absent,ping:$ROOT_IP vmend=wait" /vm/$n.img
 		start $n
 		[ -z "$WHY" ] || finish
 	done
@@ -156,7 +156,7 @@ group_guests() {
 			is "$n: clock" "$(said $n 'VM init' | sed 's/.* clock //')" hyperv_clocksource_tsc_page
 			case $k in *cloud) has=$(said $n 'VM init' | grep -c cloud) ;; *) has=$(said $n 'VM init' | grep -vc cloud) ;; esac
 			is "$n: kernel" "$has" 1
-			is "$n: checks" "$(lines $n 'VM pass')" 5
+			is "$n: checks" "$(lines $n 'VM pass')" 6
 			ping -c 1 -W 10 10.77.0.$i >/dev/null || no "no answer to the root's ping"
 		fi
 		no_failures $n
@@ -225,12 +225,12 @@ group_work() {
 	mkdir -p /small
 	mount -t tmpfs -o size=1m small /small
 	dd if=/dev/zero of=/small/full.img bs=1048576 count=0 seek=16 2>/dev/null
-	define w $SMALL 128 1 "vmip=10.77.0.11 vm=vmbus,disk:sda,readonly:sdb,ioerror:sdc:write,ioerror:sdd:read,serve:2,work:sda vmend=wait" \
+	define w $SMALL 128 1 "vmip=10.77.0.11 vm=vmbus,disk:lun0,readonly:lun1,ioerror:lun2:write,ioerror:lun3:read,serve:2,work:lun0 vmend=wait" \
 		/vm/w.img /vm/ro.img:ro /small/full.img /vm/cut.img
 	start w
 	uplink
 	# the fourth disk loses its bytes while the guest reads them
-	wait_line w "VM pass ioerror /dev/sdc" 180 && sleep 1
+	wait_line w "VM pass ioerror" 180 && sleep 1
 	[ "$(lines w 'VM pass ioerror')" = 1 ] || no "an I/O error before the image was cut"
 	dd if=/dev/null of=/vm/cut.img bs=1048576 seek=1 2>/dev/null
 	wait_line w "VM end" 120
@@ -321,6 +321,47 @@ group_stop() {
 	gone s
 	nothing_left $POOL
 	finish "$text"
+}
+# A guest that halts is there until it is stopped.
+group_halt() {
+	begin halt
+	define h $SMALL 96 2 "vmend=halt"
+	start h
+	wait_for 120 state_is h halted || no "state $(state h)"
+	refused "is.not.off" hvctl start h
+	hvctl stop h --timeout 30 --json >/tmp/out 2>&1
+	grep -q '"forced": false' /tmp/out || no "by force: $(tr -d '\n' </tmp/out)"
+	is state "$(state h)" off
+	is reason "$(reason h)" "halted, then stopped"
+	grep -q "h: halted: VP .: halted for ever" $LOG || no "the manager's log has no halt"
+	gone h
+	nothing_left $POOL
+	finish
+}
+
+# Definitions outlive the manager, also one that dies.
+group_keep() {
+	begin definitions-kept
+	define k1 $SMALL 96 1 "vmend=wait"
+	define k2 $SMALL 96 1 ""
+	hvctl delete k2 >/tmp/out 2>&1 || no "delete k2: $(tail -1 /tmp/out)"
+	manager_ends
+	manager
+	is machines "$(hvctl list | awk 'NR > 1 { print $1 }' | tr '\n' ' ')" "k1 "
+	start k1
+	is state "$(state k1)" running
+	kill -9 $MANAGER
+	wait $MANAGER
+	wait_for 20 none_left || no "processes left: $(programs_left | tr '\n' ' ')"
+	printf 'name: k3\nmemory: banana\n' >/var/lib/redoubt/vms/k3.yaml
+	manager
+	grep -q 'k3.yaml:2: memory: .*not taken' $LOG || no "a rotten file: $(tail -2 $LOG | tr '\n' ' ')"
+	rm /var/lib/redoubt/vms/k3.yaml
+	is "machines after kill -9" "$(hvctl list | awk 'NR > 1 { print $1 " " $2 }' | tr '\n' ' ')" "k1 off "
+	start k1
+	gone k1
+	nothing_left $POOL
+	finish
 }
 group_delete() {
 	begin delete

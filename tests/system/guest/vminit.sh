@@ -4,7 +4,7 @@
 #   vm=a,b:arg,...   checks to run, below
 #   vmroot=any       go on from the disk with a root file system (letters of disks are given as they are found)
 #   vmip=A.B.C.D     address of eth0, network of 24 bits
-#   vmend=poweroff | reboot | wait | login
+#   vmend=poweroff | reboot | halt | wait | login
 # Every line for the test harness starts with "VM ".
 export PATH=/bin
 mount -t proc proc /proc
@@ -49,6 +49,20 @@ wait_for() { # COMMAND...: up to 10 s
 	done
 }
 
+disk_of() { # lunN or a name: DISK is its device
+	case $1 in
+	lun*)
+		DISK=
+		for b in /sys/bus/scsi/devices/*:0:0:${1#lun}/block/*; do
+			[ -e "$b" ] && DISK=/dev/${b##*/}
+		done
+		;;
+	*) DISK=/dev/$1 ;;
+	esac
+	[ -b "$DISK" ]
+}
+
+# Letters of disks are given as they are found: sda is any of them, lun0 is the first.
 run_check() {
 	name=$1
 	case $name in
@@ -58,18 +72,17 @@ run_check() {
 		echo "VM pass vmbus"
 		;;
 	disk)	# disk[:DEVICE]: what is written comes back; DEVICE data: the one without the root file system
-		d=/dev/${2:-sda}
-		if [ "$2" = data ]; then
+		d=${2:-sda}
+		if [ "$d" = data ]; then
 			wait_for test -b /dev/sdb
-			d=$(for d in /dev/sd?; do grep -q "^$d " /proc/mounts || echo "$d"; done | head -1)
+			d=$(for d in /dev/sd?; do grep -q "^$d " /proc/mounts || echo "${d#/dev/}"; done | head -1)
 		fi
-		if ! wait_for test -b "$d"; then echo "VM fail disk no $d"; return; fi
-		vmtest disk "$d"
+		if ! wait_for disk_of "$d"; then echo "VM fail disk no $d"; return; fi
+		vmtest disk "$DISK"
 		;;
 	readonly)
-		d=/dev/${2:-sdb}
-		if ! wait_for test -b "$d"; then echo "VM fail readonly no $d"; return; fi
-		if dd if=/dev/zero of="$d" bs=4096 count=1 conv=fsync 2>/tmp/err; then
+		if ! wait_for disk_of "${2:-sdb}"; then echo "VM fail readonly no $2"; return; fi
+		if dd if=/dev/zero of="$DISK" bs=4096 count=1 conv=fsync 2>/tmp/err; then
 			echo "VM fail readonly a write went through"
 		else
 			echo "VM pass readonly $(tail -1 /tmp/err)"
@@ -88,12 +101,12 @@ run_check() {
 		echo "VM pass unbind"
 		;;
 	ioerror) # ioerror:DEVICE:read|write: it must fail, soon
-		if ! wait_for test -b "/dev/$2"; then echo "VM fail ioerror no /dev/$2"; return; fi
-		timeout 60 vmtest ioerror "/dev/$2" "$3" || [ $? = 1 ] || echo "VM fail ioerror $2 hangs"
+		if ! wait_for disk_of "$2"; then echo "VM fail ioerror no $2"; return; fi
+		timeout 150 vmtest ioerror "$DISK" "$3" || [ $? = 1 ] || echo "VM fail ioerror $2 hangs"
 		;;
 	work)	# work:DEVICE: as disk, for ever, beside what follows
-		if ! wait_for test -b "/dev/$2"; then echo "VM fail work no /dev/$2"; return; fi
-		vmtest work "/dev/$2" &
+		if ! wait_for disk_of "$2"; then echo "VM fail work no $2"; return; fi
+		vmtest work "$DISK" &
 		;;
 	background) # background:CHECK:...: beside what follows
 		shift
@@ -157,6 +170,7 @@ echo "VM end $end"
 vmtest drain
 case $end in
 reboot) reboot -f ;;
+halt) halt -f ;;
 wait)	# until the host asks for power off: the kernel runs /sbin/poweroff, which sends this signal
 	trap 'echo "VM bye"; vmtest drain; poweroff -f' USR2
 	trap 'echo "VM bye"; vmtest drain; reboot -f' TERM

@@ -287,6 +287,7 @@ static int worker_said(void)
 		return 3;
 	case PM_GUEST_CRASHED:
 	case PM_GUEST_FAILED:
+	case PM_GUEST_HALTED:
 		return 4;
 	default:
 		return -1;

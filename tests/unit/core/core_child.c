@@ -173,6 +173,7 @@ void child_start(struct partition *p)
 {
 	for (uint32_t i = 1; i < p->vp_count; i++) {
 		p->vp[i]->state = VP_RUNNABLE;
+		p->vp[i]->parked = 0;
 		fake_select(p->vp[i]->cpu == 0 ? 1 : 0);
 		vp_wake(p->vp[i]);
 	}
@@ -218,6 +219,7 @@ int child_setup(void **state)
 		struct vp *vp = root_vp(i);
 
 		vp->state = VP_RUNNABLE;
+		vp->parked = 0;
 		vp->arch->mode = 64;
 		vp->arch->cpl = 0;
 		vp->rip = 0x300000;

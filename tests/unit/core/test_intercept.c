@@ -482,6 +482,56 @@ static void test_posted_no_page(void **state)
 	assert_true(vp->deadline[VP_TIMER_POSTED] == UINT64_MAX);
 }
 
+/* What a guest does where it has no memory, with the CPU's copy of the instruction. */
+static enum fake_end touch(uint64_t at, bool write, const char *code, size_t n)
+{
+	struct exit_info e = { .kind = EXIT_MEMORY };
+
+	vp->rip = 0x4444;
+	e.memory.gpa = gpa(at);
+	e.memory.write = write;
+	e.memory.byte_count = (uint8_t)n;
+	memcpy(e.memory.bytes, code, n);
+	return fake_exit(vp, &e);
+}
+#define TOUCH(at, write, code) touch(at, write, code, sizeof(code) - 1)
+
+/* Data are ones and what is written is gone; the guest goes on and its parent does not hear of it. */
+static void test_absent(void **state)
+{
+	(void)state;
+	fake.mmio_count = 0;
+	vp->regs[REG_RAX] = 0x1122334455667788;
+	assert_int_equal(TOUCH(0xfee00300, false, "\x8a\x00"), FAKE_RETURNED); /* mov (%rax), %al */
+	assert_true(vp->regs[REG_RAX] == 0x11223344556677ff && vp->rip == 0x4446);
+	assert_int_equal(TOUCH(0xf0000000, false, "\x66\x8b\x00"), FAKE_RETURNED);
+	assert_true(vp->regs[REG_RAX] == 0x112233445566ffff && vp->rip == 0x4447);
+	assert_int_equal(TOUCH(0xf0000000, false, "\x8b\x00"), FAKE_RETURNED);
+	assert_true(vp->regs[REG_RAX] == 0xffffffff);
+	assert_int_equal(TOUCH(1ull << 40, false, "\x48\x8b\x00"), FAKE_RETURNED);
+	assert_true(vp->regs[REG_RAX] == UINT64_MAX);
+	vp->regs[REG_RAX] = 0;
+	assert_int_equal(TOUCH(FAKE_IOAPIC, false, "\x0f\xb6\x00"), FAKE_RETURNED); /* movzbl */
+	assert_true(vp->regs[REG_RAX] == 0xff);
+	vp->regs[REG_RAX] = 0x77;
+	assert_int_equal(TOUCH(FAKE_IOAPIC, true, "\x89\x00"), FAKE_RETURNED);
+	assert_true(vp->regs[REG_RAX] == 0x77 && vp->rip == 0x4446);
+	assert_int_equal(TOUCH(FAKE_IOAPIC, true, "\xc7\x00\x01\x02\x03\x04"), FAKE_RETURNED);
+	assert_int_equal(vp->rip, 0x444a);
+	assert_int_equal(vp->suspended, 0);
+	assert_false(told());
+	assert_int_equal(message()->type, HV_MESSAGE_NONE);
+	assert_int_equal(p->denied_memory, 7);
+	/* The fault is the guest's where the decoder gives up. */
+	assert_int_equal(TOUCH(0xf0000000, false, "\x0f\x10\x00"), FAKE_RETURNED); /* movups */
+	assert_true(vp->arch->pending.kind == FAKE_EXCEPTION &&
+		    vp->arch->pending.vector == VECTOR_GP && vp->rip == 0x4444);
+	assert_int_equal(vp->suspended, 0);
+	/* Nothing of the root's or of the machine's is reached that way. */
+	assert_int_equal(fake.mmio_count, 0);
+}
+
+/* Code and page tables out there: the guest cannot go on. */
 static void test_memory(void **state)
 {
 	const struct hv_memory_intercept *mi = (const void *)message()->payload;
@@ -492,6 +542,7 @@ static void test_memory(void **state)
 		e.memory.gpa = gpa(0xfee00300);
 		e.memory.write = i == 1;
 		e.memory.fetch = i == 2;
+		e.memory.walk = i != 2;
 		vp->rip = 0x4444;
 		assert_int_equal(fake_exit(vp, &e), FAKE_RETURNED);
 		assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
@@ -504,11 +555,59 @@ static void test_memory(void **state)
 		assert_stays_out();
 		resume();
 	}
-	/* Nothing of the root's or of the machine's is reached that way. */
-	fake.mmio_count = 0;
-	e.memory.gpa = gpa(FAKE_IOAPIC);
-	assert_int_equal(fake_exit(vp, &e), FAKE_RETURNED);
-	assert_int_equal(fake.mmio_count, 0);
+}
+
+static bool halts(struct vp *v, uint64_t rflags)
+{
+	struct exit_info e = { .kind = EXIT_HLT, .length = 1 };
+
+	v->state = VP_RUNNABLE;
+	v->parked = 0;
+	v->rflags = rflags;
+	v->rip = 0x6666;
+	assert_int_equal(fake_exit(v, &e), FAKE_RETURNED);
+	assert_int_equal(v->state, VP_HALTED);
+	return told();
+}
+
+/* The parent hears of a halt that nothing will end: interrupts off, on all VPs. */
+static void test_halt(void **state)
+{
+	struct vp *ap = p->vp[1];
+
+	(void)state;
+	ap->arch->mode = 64;
+	assert_false(halts(vp, 0x202));
+	assert_int_equal(vp->suspended, 0);
+	assert_false(halts(ap, 2)); /* the other may start it again */
+	assert_false(halts(vp, 0x202));
+	vp_event(ap, VP_EVENT_INIT);
+	assert_false(halts(vp, 2)); /* it has sent INIT, which is not taken yet */
+	fake_select(ap->cpu);
+	assert_false(vp_prepare(ap)); /* now it is, and is the last that could have gone on */
+	assert_int_equal(ap->state, VP_WAIT_SIPI);
+	assert_true(ap->parked != 0 && ap->suspended == VP_SUSPEND_INTERCEPT && vp->suspended == 0);
+	fake_select(0);
+	ap->suspended = 0;
+	assert_true(halts(vp, 2));
+	assert_int_equal(vp->suspended, VP_SUSPEND_INTERCEPT);
+	assert_int_equal(message()->type, HV_MESSAGE_HALT);
+	assert_int_equal(((const struct hv_intercept_header *)(void *)message()->payload)->rip,
+			 0x6667);
+	resume();
+	/* An NMI is on its way. */
+	vp->nmi_pending = true;
+	assert_false(halts(vp, 2));
+	vp->nmi_pending = false;
+	/* SIPI: it lives again. */
+	fake_select(ap->cpu);
+	ap->sipi_vector = 0x10;
+	vp_event(ap, VP_EVENT_SIPI);
+	assert_true(vp_prepare(ap));
+	assert_int_equal(ap->parked, 0);
+	fake_select(0);
+	assert_false(halts(vp, 2));
+	assert_int_equal(vp->suspended, 0);
 }
 
 static void dead(enum exit_kind kind)
@@ -623,12 +722,13 @@ static void test_page_zero(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_wanted),        TEST(test_unwanted),       TEST(test_string),
-		TEST(test_ranges),        TEST(test_memory),         TEST(test_triple_fault),
-		TEST(test_invalid_state), TEST(test_unknown_exit),   BARE(test_no_page),
-		BARE(test_page_refused),  BARE(test_page_zero),      TEST(test_posted),
-		TEST(test_posted_full),   TEST(test_posted_time),    TEST(test_constant),
-		TEST(test_access),        BARE(test_posted_no_page),
+		TEST(test_wanted),         TEST(test_unwanted),     TEST(test_string),
+		TEST(test_ranges),         TEST(test_memory),       TEST(test_absent),
+		TEST(test_halt),           TEST(test_triple_fault), TEST(test_invalid_state),
+		TEST(test_unknown_exit),   BARE(test_no_page),      BARE(test_page_refused),
+		BARE(test_page_zero),      TEST(test_posted),       TEST(test_posted_full),
+		TEST(test_posted_time),    TEST(test_constant),     TEST(test_access),
+		BARE(test_posted_no_page),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);

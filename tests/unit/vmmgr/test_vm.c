@@ -59,9 +59,15 @@ static void pass(uint32_t ms)
 	}
 }
 
+static char said[512]; /* the last line */
+
 void say(const char *format, ...)
 {
-	(void)format;
+	va_list list;
+
+	va_start(list, format);
+	(void)vsnprintf(said, sizeof(said), format, list);
+	va_end(list);
 }
 
 const char *process_program_name(enum program p)
@@ -279,14 +285,19 @@ static void ready(uint32_t i)
 	vm_process_ready(&vm->process[i]);
 }
 
-static void dies(uint32_t i)
+static void dies_by(uint32_t i, const char *how)
 {
 	struct process *p = &vm->process[i];
 
 	assert_true(process_lives(p));
 	p->state = PROCESS_NONE;
 	killed[i] = false;
-	vm_process_gone(p, "killed by SIGKILL");
+	vm_process_gone(p, how);
+}
+
+static void dies(uint32_t i)
+{
+	dies_by(i, "killed by SIGKILL");
 }
 
 /* Who was told or made to leave does. */
@@ -410,6 +421,112 @@ static void test_death_while_starting(void **state)
 	assert_nothing_held();
 }
 
+static void start_worker(void)
+{
+	assert_true(vm_start(vm, why, sizeof(why)));
+	for (uint32_t i = 1; i < vm->process_count; i++) {
+		ready(i);
+	}
+	assert_int_equal(vm->process[0].state, PROCESS_STARTING);
+}
+
+/* The worker gives up; its devices see that and are reaped first. What counts is the worker's word. */
+static void test_worker_word(void **state)
+{
+	(void)state;
+	start_worker();
+	dies_by(1, "exit status 1 (the worker is gone)");
+	dies_by(2, "exit status 1 (the worker is gone)");
+	assert_int_equal(vm->state, VM_STARTING);
+	assert_int_equal(launches, 5);
+	dies_by(0, "exit status 1 (kernel: boot flag is not 0xaa55)");
+	assert_int_equal(vm->state, VM_ENDING);
+	all_leave();
+	assert_int_equal(vm->state, VM_FAILED);
+	assert_string_equal(vm->reason,
+			    "vmworker: exit status 1 (kernel: boot flag is not 0xaa55)");
+	assert_nothing_held();
+	/* It has nothing to say: the device it was. No machine runs without one of its devices. */
+	start_worker();
+	dies(3);
+	dies(1);
+	pass(199);
+	ready(0);
+	assert_int_equal(vm->state, VM_STARTING);
+	pass(1);
+	assert_int_equal(vm->state, VM_ENDING);
+	assert_int_equal(restarts, 0);
+	all_leave();
+	assert_int_equal(vm->state, VM_FAILED);
+	assert_string_equal(vm->reason, "ic: killed by SIGKILL");
+	assert_nothing_held();
+	/* Nor does it keep anybody from ending it. */
+	start_worker();
+	dies(4);
+	assert_true(vm_stop(vm, 0, why, sizeof(why)));
+	pass(200);
+	all_leave();
+	assert_int_equal(vm->state, VM_OFF);
+	start();
+}
+
+/* A filter that kills what leaves in good order would else never be heard of. */
+static void test_kills_while_ending(void **state)
+{
+	(void)state;
+	start();
+	guest_says(PM_GUEST_OFF, "off");
+	said[0] = '\0';
+	dies_by(1, "exit status 0");
+	dies(2);
+	assert_string_equal(said, "");
+	(void)snprintf(vm->process[3].name, sizeof(vm->process[3].name), "t/ic");
+	dies_by(3, "killed by its sandbox (SIGSYS)");
+	assert_string_equal(said, "t/ic: killed by its sandbox (SIGSYS)");
+	all_leave();
+	assert_int_equal(vm->state, VM_OFF);
+}
+
+static void test_halted(void **state)
+{
+	(void)state;
+	start();
+	guest_says(PM_GUEST_HALTED, "VP 0: halted for ever");
+	assert_int_equal(vm->state, VM_HALTED);
+	assert_string_equal(vm_state_name(vm->state), "halted");
+	assert_string_equal(said, "t: halted: VP 0: halted for ever");
+	/* It is there as before, but for the guest. */
+	assert_false(vm_start(vm, why, sizeof(why)));
+	assert_false(vm_delete(vm, why, sizeof(why)));
+	dies(1);
+	pass(20);
+	ready(1);
+	assert_int_equal(handed, 1);
+	guest_says(PM_GUEST_HALTED, "again");
+	assert_int_equal(vm->state, VM_HALTED);
+	/* Nobody is there to be asked. */
+	assert_true(vm_stop(vm, 30, why, sizeof(why)));
+	assert_int_equal(asked, 0);
+	assert_int_equal(vm->state, VM_ENDING);
+	all_leave();
+	assert_int_equal(vm->state, VM_OFF);
+	assert_false(vm->forced);
+	assert_string_equal(vm->reason, "halted, then stopped");
+	/* A guest that halts where it was asked to power off. */
+	start();
+	assert_true(vm_stop(vm, 30, why, sizeof(why)));
+	guest_says(PM_GUEST_HALTED, "");
+	all_leave();
+	assert_int_equal(vm->state, VM_OFF);
+	assert_string_equal(vm->reason, "the guest halted");
+	start();
+	guest_says(PM_GUEST_HALTED, "");
+	assert_true(vm_kill(vm, why, sizeof(why)));
+	all_leave();
+	assert_int_equal(vm->state, VM_OFF);
+	assert_nothing_held();
+}
+
 static void test_graceful(void **state)
 {
 	(void)state;
@@ -427,6 +544,7 @@ static void test_graceful(void **state)
 	assert_int_equal(stops, 4);
 	all_leave();
 	assert_int_equal(vm->state, VM_OFF);
+	assert_string_equal(vm->reason, "shut down");
 	assert_false(vm->forced);
 	assert_nothing_held();
 	assert_false(vm_stop(vm, 30, why, sizeof(why)));
@@ -790,6 +908,9 @@ int main(void)
 		TEST(test_start),
 		TEST(test_start_fails),
 		TEST(test_death_while_starting),
+		TEST(test_worker_word),
+		TEST(test_kills_while_ending),
+		TEST(test_halted),
 		TEST(test_graceful),
 		TEST(test_forced),
 		TEST(test_kill),

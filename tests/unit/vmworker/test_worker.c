@@ -414,8 +414,6 @@ static void test_ends(void **state)
 	end_with.header.rip = 0x1234;
 	ends(HV_MESSAGE_UNRECOVERABLE, PM_GUEST_CRASHED,
 	     "VP 1: triple fault or impossible state at rip 0x1234");
-	ends(HV_MESSAGE_HALT, PM_GUEST_CRASHED,
-	     "VP 1: halted for ever, interrupts off at rip 0x1234");
 	ends(HV_MESSAGE_MSR, PM_GUEST_CRASHED,
 	     "VP 1: unexpected intercept 0x80010001 at rip 0x1234");
 	end_with.memory.gpa = 0xfed00000;
@@ -425,6 +423,37 @@ static void test_ends(void **state)
 	end_with.header.access = 200;
 	ends(HV_MESSAGE_UNMAPPED_GPA, PM_GUEST_CRASHED,
 	     "VP 1 was outside its memory: address 0xfed00000 at rip 0x1234");
+}
+
+static void halt_step(void)
+{
+	if (at == 0) {
+		fake_port(0, true, 0x3f8, 'z');
+		at = 1;
+	} else if (at == 1 && !fake_waits(0)) {
+		fake_intercept(1, HV_MESSAGE_HALT, &end_with, sizeof(end_with.header));
+		at = 2;
+	} else if (at == 2 && fake_status() != NULL) {
+		fake_stop();
+	}
+}
+
+/* The manager hears of it; nothing is stopped, and nothing goes on. */
+static void test_halted(void **state)
+{
+	char got[8];
+
+	(void)state;
+	memset(&end_with, 0, sizeof(end_with));
+	end_with.header.rip = 0x1234;
+	fake_loop(halt_step);
+	assert_int_equal(fake_status()->guest, PM_GUEST_HALTED);
+	assert_string_equal(fake_status()->text,
+			    "VP 1: halted for ever, interrupts off at rip 0x1234");
+	assert_int_equal(fake.runs, 1);
+	assert_int_equal(fake.stops, 0);
+	assert_false(fake.w.ended);
+	assert_int_equal(fake_console(got, sizeof(got)), 1);
 }
 
 static void failing_step(void)
@@ -510,12 +539,19 @@ static void test_message_port_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_output),       TEST(test_flood),
-		TEST(test_console_gone), TEST(test_input),
-		TEST(test_two_vps),      TEST(test_ends),
-		TEST(test_run_fails),    TEST(test_deaf_manager),
-		TEST(test_no_manager),   TEST(test_message_port_gone),
-		TEST(test_posted),       TEST(test_quick),
+		TEST(test_output),
+		TEST(test_flood),
+		TEST(test_console_gone),
+		TEST(test_input),
+		TEST(test_two_vps),
+		TEST(test_ends),
+		TEST(test_halted),
+		TEST(test_run_fails),
+		TEST(test_deaf_manager),
+		TEST(test_no_manager),
+		TEST(test_message_port_gone),
+		TEST(test_posted),
+		TEST(test_quick),
 		TEST(test_ports_fail),
 	};
 

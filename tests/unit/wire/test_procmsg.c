@@ -259,7 +259,7 @@ static void test_orders(void **state)
 	REFUSES(PM_LINK, m.link.up, 2);
 	REFUSES(PM_LINK, m.link.reserved, 1);
 	REFUSES(PM_STATUS_WORKER, m.status_worker.guest, 0);
-	REFUSES(PM_STATUS_WORKER, m.status_worker.guest, PM_GUEST_FAILED + 1);
+	REFUSES(PM_STATUS_WORKER, m.status_worker.guest, PM_GUEST_HALTED + 1);
 	REFUSES(PM_STATUS_WORKER, m.status_worker.reserved, 1);
 	make(PM_STATUS_WORKER);
 	memset(m.status_worker.text, 'x', sizeof(m.status_worker.text));
