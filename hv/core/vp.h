@@ -53,7 +53,7 @@ struct vp {
 	enum vp_state state;  /* [owner]; others look at it as a hint */
 	uint32_t events;      /* atomic */
 	uint32_t sipi_vector; /* atomic, valid with VP_EVENT_SIPI */
-	uint32_t parked;  /* atomic: only INIT, SIPI or NMI of a sibling can make it go on */
+	uint32_t parked;      /* atomic: only INIT, SIPI or NMI of a sibling can make it go on */
 	bool idle_masked; /* [owner] halted by the idle register: a pending interrupt ends it, taken or not */
 	int irq_offered;               /* [owner] the vector the CPU holds, -1 none */
 	bool nmi_pending, nmi_blocked; /* [owner] */

@@ -125,6 +125,8 @@ static void halted(struct worker *w, uint32_t index, const struct hv_message *m)
 	struct hv_intercept_header h;
 
 	memcpy(&h, m->payload, sizeof(h));
+	/* The intercept stays: only EPOLLHUP, which cannot be masked, and posted writes of all VPs are news. */
+	worker_watch(w, EPOLL_CTL_MOD, w->vp[index].fd, KIND_VP, index, index == 0 ? EPOLLPRI : 0);
 	worker_guest_halted(w, "VP %u: halted for ever, interrupts off at rip %#llx", index,
 			    (unsigned long long)h.rip);
 }
