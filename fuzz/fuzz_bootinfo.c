@@ -81,6 +81,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(memchr(bi.loader, 0, sizeof(bi.loader)) != NULL);
 		CHECK(range_within(bi.info_addr, bi.info_size, v.size));
 		CHECK(bi.rsdp == 0 || range_within(bi.rsdp, 20, v.size));
+		if (bi.efi_boot_services) {
+			CHECK(bi.mem_count == 0 && (data[0] & 1) != 0);
+			/* The same bytes stand in for what the firmware will say. */
+			if (!bootinfo_efi_memory(&bi, memory, v.size - v.size % 48, 48, &why)) {
+				CHECK(why.what != NULL && why.field != NULL && why.remedy != NULL);
+				free(memory);
+				return 0;
+			}
+		}
 		check_map(&bi);
 		check_modules(&bi, v.size);
 		if (bi.fb.present) {

@@ -66,6 +66,11 @@ static void relocate(uint64_t at, uint64_t base)
 	}
 }
 
+void early_relocate(uint64_t load_base)
+{
+	relocate(load_base, load_base);
+}
+
 static size_t length(const char *s, size_t max)
 {
 	size_t n = 0;
@@ -273,12 +278,17 @@ void boot_early(uint32_t magic, uint64_t info, uint64_t load_base)
 	struct wire_fault why;
 	const char *missing, *remedy;
 
-	relocate(load_base, load_base);
+	early_relocate(load_base);
 	options_defaults(&h->options);
 	h->load_base = load_base;
 	h->load_size = image_bytes;
-	if (!bootinfo_parse(&v, magic, info, &h->info, &why)) {
+	if (!h->efi_ended && !bootinfo_parse(&v, magic, info, &h->info, &why)) {
 		fail_fault(&why);
+	}
+	if (h->info.efi_boot_services && !h->efi_ended) {
+		early_fail("Multiboot 2 information",
+			   "EFI boot services run, but not the EFI entry was taken", magic,
+			   "use GRUB 2.02 or later");
 	}
 	read_options(h, &v);
 	missing = vendor_check(&remedy);

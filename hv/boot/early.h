@@ -8,6 +8,9 @@
 NORETURN void early_fail(const char *what, const char *field, uint64_t value, const char *remedy);
 void early_warn(const char *what, const char *field, uint64_t value, const char *remedy);
 
+/* The image can be used where it stands. May be repeated. */
+void early_relocate(uint64_t load_base);
+
 /* layout.c: decides where everything lies; pure. false: *why says what does not fit. */
 struct layout_limits {
 	uint64_t image_bytes; /* of the running image, with .bss */

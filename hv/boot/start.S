@@ -2,12 +2,15 @@
 /*
  * From the loader's first instruction to C: Multiboot 1 (0.6.96) and Multiboot 2 (2.0) headers and the 32-bit entry.
  * The image may stand at any 4 KiB boundary below 4 GiB: everything here is relative to %ebp, the address of boot_here.
+ * On 64-bit UEFI, GRUB 2 leaves boot services running (tag 7) and enters at boot_entry_efi64 (tag 9): the firmware's event log
+ * can only be had from them (docs/adr/018-boot-services.md). Other loaders ignore both tags.
  */
 #include "hv/abi/regs_x86.h"
 
 #define MB1_MAGIC 0x1BADB002
 #define MB1_FLAGS 0x00000003 /* page-aligned modules, memory map */
 #define MB2_MAGIC 0xE85250D6
+#define IMAGE_BASE 0x01000000
 
 	.section .boot.header, "ax"
 	.balign 8
@@ -29,6 +32,14 @@ boot_mb2_header:
 	.balign 8
 	.word 6, 0
 	.long 8
+	/* Boot services stay; entry on 64-bit UEFI, as an address of the 32-bit file (tools/mkelf32.py: LOAD). */
+	.balign 8
+	.word 7, 1
+	.long 8
+	.balign 8
+	.word 9, 1
+	.long 12
+	.long boot_entry_efi64 - boot_mb2_header + IMAGE_BASE /* the header is the first byte of the image */
 	.balign 8
 	.word 0, 0
 	.long 8
@@ -48,6 +59,7 @@ boot_entry32:
 	cld
 	movl %eax, %esi /* magic */
 	movl %ebx, %edi /* information structure */
+boot_common32:
 	/* Where are we? Needs four bytes of stack; the header is done with. */
 	call boot_here
 boot_here:
@@ -103,8 +115,10 @@ boot_here:
 
 	/* A flat GDT whose base is known only now. */
 	leal (boot_gdt - boot_here)(%ebp), %eax
-	movl %eax, (boot_gdtr + 2 - boot_here)(%ebp)
-	lgdt (boot_gdtr - boot_here)(%ebp)
+	pushl %eax
+	pushw $(boot_gdt_end - boot_gdt - 1)
+	lgdt (%esp)
+	addl $6, %esp
 	leal (boot_entry64 - boot_here)(%ebp), %eax
 	pushl $0x08
 	pushl %eax
@@ -167,16 +181,89 @@ boot_switch:
 	pushq %rdx
 	ret
 
+	/*
+	 * 64-bit UEFI with boot services (Multiboot2 2.0, 3.5): %eax magic, %ebx information, the firmware's page tables and
+	 * stack. What needs the firmware is done in C; then the way that every loader takes.
+	 */
+	.globl boot_entry_efi64
+boot_entry_efi64:
+	cld
+	movl %eax, %r12d
+	movl %ebx, %r13d
+	/* The parsers look at a canary, %gs:40: a block of zeros, which UEFI code does not use. */
+	leaq boot_gs(%rip), %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	movl $MSR_GS_BASE, %ecx
+	wrmsr
+	movl %r12d, %edi
+	movl %r13d, %esi
+	leaq hv_image_start(%rip), %rdx
+	andq $-16, %rsp
+	call boot_efi
+	cli
+	leaq boot_stack_end(%rip), %rsp
+	leaq boot_gdt(%rip), %rax
+	subq $16, %rsp
+	movw $(boot_gdt_end - boot_gdt - 1), (%rsp)
+	movq %rax, 2(%rsp)
+	lgdt (%rsp)
+	movl %r12d, %esi
+	movl %r13d, %edi
+	leaq boot_efi32(%rip), %rax
+	pushq $0x18
+	pushq %rax
+	lretq
+
+	.code32
+boot_efi32: /* compatibility mode; long mode off, whatever paging the firmware had */
+	movl $0x10, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	movl %eax, %ss
+	movl %cr0, %eax
+	andl $~CR0_PG, %eax
+	movl %eax, %cr0
+	movl $MSR_EFER, %ecx
+	rdmsr
+	andl $~EFER_LME, %eax
+	wrmsr
+	xorl %eax, %eax
+	movl %eax, %cr4
+	jmp boot_common32
+
+	.code64
+	/*
+	 * efi_call(function, a, b, c, d, e): a firmware function by the Microsoft calling convention, from the one of C here. The
+	 * only branch to an address that is not the image's own; this page is not executable once the hypervisor runs.
+	 */
+	.globl efi_call
+	.type efi_call, @function
+efi_call:
+	pushq %rbp
+	movq %rsp, %rbp
+	subq $48, %rsp
+	andq $-16, %rsp
+	movq %r9, 32(%rsp)
+	movq %r8, %r9
+	movq %rcx, %r8
+	movq %rsi, %rcx
+	call *%rdi
+	leave
+	ret
+
 	.balign 8
 boot_gdt:
 	.quad 0
 	.quad 0x00af9a000000ffff
 	.quad 0x00cf92000000ffff
-boot_gdtr:
-	.word boot_gdtr - boot_gdt - 1
-	.quad 0
+	.quad 0x00cf9a000000ffff
+boot_gdt_end:
 
 	.section .bss.boot, "aw", @nobits
+	.balign 16
+boot_gs:
+	.skip 64
 	.balign 4096
 boot_pml4:
 	.skip 4096

@@ -22,11 +22,31 @@ struct handoff_root { /* how the root starts: Linux 64-bit boot protocol */
 	uint64_t entry, boot_params, cr3, gdt;
 };
 
+enum handoff_tcg_why { /* why there is no event log of the firmware */
+		       HANDOFF_TCG_NO_LOADER =
+			       0, /* BIOS, or a loader that ended boot services itself */
+		       HANDOFF_TCG_OK,
+		       HANDOFF_TCG_NO_PROTOCOL, /* the firmware drives no TPM 2.0 */
+		       HANDOFF_TCG_NO_LOG, /* none in the crypto-agile form, or no memory for a copy */
+		       HANDOFF_TCG_TRUNCATED,
+		       HANDOFF_TCG_FINAL, /* the table of final events is damaged */
+};
+
+/* The copy of the firmware's event log, in memory of type ACPI NVS that the root gets. */
+struct handoff_tcg {
+	enum handoff_tcg_why why;
+	uint64_t base;        /* page-aligned, below 4 GiB */
+	uint32_t size, room;  /* bytes used, bytes there */
+	uint32_t final_count; /* events that came after GetEventLog */
+};
+
 struct boot_handoff {
 	struct bootinfo info;
 	struct acpi_info acpi;
 	struct hv_options options;
 	struct bzimage kernel;
+	bool efi_ended; /* by the hypervisor itself: early_efi.c */
+	struct handoff_tcg tcg;
 	uint64_t load_base,
 		load_size; /* where the loader put the image; returned to the root, zeroed */
 	uint64_t region_base, region_size; /* the hypervisor's own memory */

@@ -35,6 +35,10 @@ void hv_main(void)
 	arch_start_cpu0();
 	log_configure((enum log_level)h->options.loglevel, h->options.serial, h->options.debugcon);
 	log_info("Redoubt " REDOUBT_VERSION " (%s)", arch_name());
+	if (h->tcg.why == HANDOFF_TCG_OK) {
+		log_info("firmware's event log: %u bytes, %u event(s) after its copy", h->tcg.size,
+			 h->tcg.final_count);
+	}
 	arch_start_others();
 	if (!protect_enforced()) {
 		log_warn(

@@ -250,8 +250,6 @@ void bootinfo_fb_set(struct bootinfo *bi, const uint8_t *common, const uint8_t *
 bool bootinfo_parse(const struct view *v, uint32_t magic, uint64_t addr, struct bootinfo *out,
 		    struct wire_fault *why)
 {
-	bool usable = false;
-
 	wire_ok(why);
 	memset(out, 0, sizeof(*out));
 	if (magic == BOOTINFO_MAGIC_MB1) {
@@ -270,12 +268,8 @@ bool bootinfo_parse(const struct view *v, uint32_t magic, uint64_t addr, struct 
 			"start Redoubt with a Multiboot loader, e.g. GRUB's multiboot2 command",
 			magic);
 	}
-	for (uint32_t i = 0; i < out->mem_count; i++) {
-		usable = usable || out->mem[i].type == BOOTINFO_MEM_USABLE;
-	}
-	if (!usable) {
-		return wire_fail(why, "boot memory map", "missing, or without usable memory",
-				 "use a boot loader that passes the memory map", out->mem_count);
+	if (!out->efi_boot_services && !bootinfo_mem_usable(out, why)) {
+		return false;
 	}
 	return settle_roles(v, out, why);
 }

@@ -47,9 +47,10 @@ struct bootinfo_fb {
 };
 
 struct bootinfo {
-	int protocol; /* 1 or 2 */
-	bool efi;     /* booted through UEFI (an EFI system table tag is present) */
-	uint64_t efi_system_table;
+	int protocol;           /* 1 or 2 */
+	bool efi;               /* booted through UEFI (an EFI system table tag is present) */
+	bool efi_boot_services; /* they still run: there is no memory map yet, see bootinfo_efi_memory */
+	uint64_t efi_system_table, efi_image; /* image handle, 0 for none */
 	uint64_t rsdp; /* address of the RSDP copy that the loader passed, 0 for none */
 	char cmdline[BOOTINFO_STR_MAX];
 	char loader[64];
@@ -71,11 +72,20 @@ struct bootinfo {
  * otherwise the first other module is the initrd.
  * Memory map: entries sorted by base; overlapping entries resolved so that the more restrictive type wins;
  * adjacent equal types merged.
+ * While UEFI's boot services run there is no map, and mem_count is 0.
  * Returns false and fills *why: bad magic, no memory map, too many entries or modules, a string without end,
  * a tag or module outside the view, sizes that wrap, two kernels.
  */
 bool bootinfo_parse(const struct view *v, uint32_t magic, uint64_t addr, struct bootinfo *out,
 		    struct wire_fault *why);
+
+/*
+ * The memory map that UEFI's GetMemoryMap gave at the end of boot services (UEFI 2.10, 7.2.3), where bootinfo_parse left
+ * efi_boot_services. Trust: map[0..bytes) and entry are hostile. Refuses entries below 40 bytes, a map that is no multiple of
+ * them, and what bootinfo_parse refuses of a map.
+ */
+bool bootinfo_efi_memory(struct bootinfo *bi, const uint8_t *map, uint64_t bytes, uint64_t entry,
+			 struct wire_fault *why);
 
 /* The first module with that role, or NULL. */
 const struct bootinfo_module *bootinfo_find(const struct bootinfo *bi, enum bootinfo_role role);

@@ -24,6 +24,9 @@ bool bootinfo_mem_add(struct bootinfo *bi, uint64_t base, uint64_t size, uint32_
 bool bootinfo_mem_basic(struct bootinfo *bi, uint32_t lower_kib, uint32_t upper_kib,
 			struct wire_fault *why);
 
+/* False: no range of the map is usable memory. */
+bool bootinfo_mem_usable(const struct bootinfo *bi, struct wire_fault *why);
+
 /*
  * Copies a string of at most `avail` bytes (its NUL among them) into dst[BOOTINFO_STR_MAX].
  * False: outside the view, or no NUL within `avail` and BOOTINFO_STR_MAX bytes.

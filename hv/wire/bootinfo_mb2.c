@@ -21,6 +21,7 @@ enum tag_type {
 	TAG_RSDP_V2 = 15,
 	TAG_EFI_MMAP = 17,
 	TAG_EFI_BS = 18,
+	TAG_EFI64_IMAGE = 20,
 };
 
 struct tag {
@@ -51,6 +52,7 @@ static uint32_t tag_min(uint32_t type)
 	case TAG_BASIC_MEM:
 	case TAG_MMAP:
 	case TAG_EFI64:
+	case TAG_EFI64_IMAGE:
 	case TAG_EFI_MMAP:
 		return 16;
 	case TAG_FB:
@@ -107,11 +109,9 @@ static uint32_t efi_type(uint32_t type)
 	}
 }
 
-static bool tag_efi_mmap(const struct tag *t, struct bootinfo *out, struct wire_fault *why)
+static bool efi_mmap(const uint8_t *e, uint64_t left, uint64_t entry, struct bootinfo *out,
+		     struct wire_fault *why)
 {
-	uint32_t entry = le32(t->p + 8), left = t->size - 16;
-	const uint8_t *e = t->p + 16;
-
 	if (entry < 40 || left % entry != 0) {
 		return bad_tag(why,
 			       "EFI memory map entry size below 40 or not a divisor of the map",
@@ -164,6 +164,9 @@ static bool tag_one(const struct view *v, const struct tag *t, struct fallback *
 		out->efi = true;
 		out->efi_system_table = le64(t->p + 8);
 		return true;
+	case TAG_EFI64_IMAGE:
+		out->efi_image = le64(t->p + 8);
+		return true;
 	case TAG_RSDP_V1:
 		if (out->rsdp == 0) {
 			out->rsdp = t->addr + TAG_HDR;
@@ -176,9 +179,8 @@ static bool tag_one(const struct view *v, const struct tag *t, struct fallback *
 		fb->efi = *t;
 		return true;
 	case TAG_EFI_BS:
-		return wire_fail(
-			why, WHAT, "EFI boot services still run",
-			"use a loader that ends them (remove the keep-boot-services option)", 0);
+		out->efi_boot_services = true;
+		return true;
 	default:
 		return true;
 	}
@@ -231,11 +233,24 @@ bool bootinfo_mb2(const struct view *v, uint64_t addr, struct bootinfo *out, str
 	if (!walk(v, addr, total, &fb, out, why)) {
 		return false;
 	}
-	if (out->mem_count == 0 && fb.efi.p != NULL && !tag_efi_mmap(&fb.efi, out, why)) {
+	if (out->efi_boot_services) { /* what a loader says of memory is not the last word then */
+		out->mem_count = 0;
+		return true;
+	}
+	if (out->mem_count == 0 && fb.efi.p != NULL &&
+	    !efi_mmap(fb.efi.p + 16, fb.efi.size - 16, le32(fb.efi.p + 8), out, why)) {
 		return false;
 	}
 	if (out->mem_count == 0 && fb.basic.p != NULL) {
 		return bootinfo_mem_basic(out, le32(fb.basic.p + 8), le32(fb.basic.p + 12), why);
 	}
 	return true;
+}
+
+bool bootinfo_efi_memory(struct bootinfo *bi, const uint8_t *map, uint64_t bytes, uint64_t entry,
+			 struct wire_fault *why)
+{
+	wire_ok(why);
+	bi->mem_count = 0;
+	return efi_mmap(map, bytes, entry, bi, why) && bootinfo_mem_usable(bi, why);
 }

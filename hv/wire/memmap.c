@@ -153,3 +153,14 @@ bool bootinfo_mem_basic(struct bootinfo *bi, uint32_t lower_kib, uint32_t upper_
 	return bootinfo_mem_add(bi, 0, lower << 10, BOOTINFO_MEM_USABLE, why) &&
 	       bootinfo_mem_add(bi, 1u << 20, (uint64_t)upper_kib << 10, BOOTINFO_MEM_USABLE, why);
 }
+
+bool bootinfo_mem_usable(const struct bootinfo *bi, struct wire_fault *why)
+{
+	for (uint32_t i = 0; i < bi->mem_count; i++) {
+		if (bi->mem[i].type == BOOTINFO_MEM_USABLE) {
+			return true;
+		}
+	}
+	return wire_fail(why, WHAT, "missing, or without usable memory",
+			 "use a boot loader that passes the memory map", bi->mem_count);
+}

@@ -63,6 +63,8 @@ class Spec:
     disks: tuple = ()                   # ("ahci"|"virtio", MiB or path)
     nics: tuple = ()                    # "e1000" | "virtio"
     edu: bool = False
+    tpm: str = ""                       # "tis" or "crb": a TPM 2.0, by swtpm
+    tpm_state: Path = None              # folder of the TPM's state; default: a new TPM
     iommu: bool = False
     virtio_iommu: bool = False          # with iommu: virtio devices behind it too (bare Linux then hangs
                                         # on QEMU 7.2's amd-iommu; a hypervisor that maps 1:1 need not)
@@ -113,6 +115,7 @@ class Machine:
         self.raw = None                 # called with every piece of serial output, as it came
         self.proc = None
         self.rundir = None
+        self.tpm = None                 # swtpm's process
         self._tail = b""
         self._cond = threading.Condition()
         self._eof = False
@@ -222,7 +225,30 @@ class Machine:
                   + (past if kind == "virtio" else "")]
         if s.edu:
             a += ["-device", "edu"]
+        if s.tpm:
+            a += self._start_tpm()
         return a
+
+    def _start_tpm(self):
+        """Starts the software TPM; QEMU's words for it."""
+        if self.spec.tpm not in ("tis", "crb"):
+            raise SetupError(f"no TPM interface '{self.spec.tpm}'")
+        if shutil.which("swtpm") is None:
+            raise SetupError("swtpm is not installed: apt-get install swtpm")
+        state = Path(self.spec.tpm_state or self.rundir / "tpm")
+        state.mkdir(exist_ok=True)
+        path = self.rundir / "tpm.sock"
+        self.tpm = subprocess.Popen(
+            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--ctrl", f"type=unixio,path={path}"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, preexec_fn=_die_with_parent)
+        deadline = time.monotonic() + 20
+        while not path.exists():
+            if self.tpm.poll() is not None or time.monotonic() > deadline:
+                raise SetupError("swtpm does not start")
+            time.sleep(0.02)
+        return ["-chardev", "socket,id=tpm,path=tpm.sock", "-tpmdev", "emulator,id=tpm0,chardev=tpm",
+                "-device", f"tpm-{self.spec.tpm},tpmdev=tpm0"]
 
     def _place(self, name, path):
         """Links an input under a plain name into the run folder, QEMU's working folder."""
@@ -284,6 +310,10 @@ class Machine:
                 self.proc.stdin.close()
             except BrokenPipeError:
                 pass
+        if self.tpm:
+            if self.tpm.poll() is None:
+                self.tpm.kill()
+            self.tpm.wait()
         if self._qmp:
             self._qmp.close()
         for f in (getattr(self, "log", None), getattr(self, "stderr", None)):

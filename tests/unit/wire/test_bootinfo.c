@@ -690,17 +690,59 @@ static void test_mb2_fallback_maps(void **state)
 	}
 }
 
-static void test_mb2_refusals(void **state)
+static void efi_entry(uint8_t *e, uint32_t type, uint64_t base, uint64_t pages)
 {
+	memset(e, 0, 48);
+	put32(e, type);
+	put64(e + 8, base);
+	put64(e + 24, pages);
+}
+
+/* While boot services run, a loader's map counts for nothing; the firmware's last one does. */
+static void test_mb2_boot_services(void **state)
+{
+	uint8_t map[3 * 48];
 	uint8_t *t;
 
 	(void)state;
 	mb2_start();
 	mb2_mmap();
+	t = mb2_tag(12, 16);
+	put64(t + 8, 0x7f000018);
+	t = mb2_tag(20, 16);
+	put64(t + 8, 0x1122334455667788);
 	mb2_tag(18, 8);
 	mb2_tag(0, 8);
-	assert_false(parse_n(BOOTINFO_MAGIC_MB2, INFO, INFO + mb2_at));
-	assert_fault(&why, "boot services");
+	assert_true(parse_n(BOOTINFO_MAGIC_MB2, INFO, INFO + mb2_at));
+	assert_true(bi.efi && bi.efi_boot_services);
+	assert_int_equal(bi.efi_image, 0x1122334455667788);
+	assert_int_equal(bi.mem_count, 0);
+
+	efi_entry(map, 3, 0x100000, 0x10);      /* boot services' code: free now */
+	efi_entry(map + 48, 10, 0x110000, 0x2); /* ACPI NVS */
+	efi_entry(map + 96, 0, 0x112000, 0x1);
+	assert_true(bootinfo_efi_memory(&bi, map, sizeof(map), 48, &why));
+	assert_int_equal(bi.mem_count, 3);
+	assert_int_equal(bi.mem[0].type, BOOTINFO_MEM_USABLE);
+	assert_int_equal(bi.mem[0].size, 0x10000);
+	assert_int_equal(bi.mem[1].type, BOOTINFO_MEM_NVS);
+	assert_int_equal(bi.mem[2].type, BOOTINFO_MEM_RESERVED);
+	assert_false(bootinfo_efi_memory(&bi, map, sizeof(map), 39, &why));
+	assert_fault(&why, "below 40");
+	assert_false(bootinfo_efi_memory(&bi, map, sizeof(map) - 1, 48, &why));
+	assert_fault(&why, "divisor");
+	assert_false(bootinfo_efi_memory(&bi, map + 48, 48, 48, &why));
+	assert_fault(&why, "without usable");
+	put64(map + 24, UINT64_MAX);
+	assert_false(bootinfo_efi_memory(&bi, map, sizeof(map), 48, &why));
+	assert_fault(&why, "wraps");
+}
+
+static void test_mb2_refusals(void **state)
+{
+	uint8_t *t;
+
+	(void)state;
 	/* Strings that end outside their tag, even though a NUL follows. */
 	for (uint32_t type = 1; type <= 3; type += 2) {
 		mb2_start();
@@ -856,6 +898,7 @@ int main(void)
 		cmocka_unit_test(test_mb2_tag_sizes),
 		cmocka_unit_test(test_mb2_mmap_entries),
 		cmocka_unit_test(test_mb2_fallback_maps),
+		cmocka_unit_test(test_mb2_boot_services),
 		cmocka_unit_test(test_mb2_refusals),
 		cmocka_unit_test(test_framebuffer),
 		cmocka_unit_test(test_mb2_rsdp),
