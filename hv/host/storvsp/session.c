@@ -134,10 +134,13 @@ static bool parse_buffer(struct storvsp *s, uint32_t i, const struct ring_packet
 	if (count == 0) {
 		return true;
 	}
-	for (uint32_t n = 0; n < q->range.pages; n++) {
-		if (!gmem_check(&s->mem, q->pfn[n] << 12, 4096)) {
+	for (uint32_t at = 0; at < q->range.pages;) {
+		uint32_t n = storvsp_neighbours(q, at);
+
+		if (!gmem_check(&s->mem, q->pfn[at] << 12, n * 4096ull)) {
 			return false;
 		}
+		at += n;
 	}
 	q->room = q->range.length < q->srb.transfer ? q->range.length : q->srb.transfer;
 	return true;

@@ -69,29 +69,37 @@ static enum srb_start answer(struct storvsp *s, struct request *q, const uint8_t
 
 /* ---- commands of the disk ---- */
 
-/* The pieces of guest memory of the first `length` bytes of the buffer; neighbours become one. */
+uint32_t storvsp_neighbours(const struct request *q, uint32_t page)
+{
+	uint32_t n = 1;
+
+	while (page + n < q->range.pages && q->pfn[page + n] == q->pfn[page] + n) {
+		n++;
+	}
+	return n;
+}
+
+/* The pieces of guest memory of the first `length` bytes of the buffer; pages that follow each other become one. */
 static bool gather(struct storvsp *s, struct request *q, uint32_t length)
 {
 	struct disk_io *io = &q->io;
+	uint32_t from = q->range.offset;
 
 	io->first = 0;
 	io->count = 0;
 	io->length = length;
-	for (uint32_t p = 0; length != 0; p++) {
-		uint32_t from = p == 0 ? q->range.offset : 0;
-		uint32_t n = PAGE - from < length ? PAGE - from : length;
+	for (uint32_t p = 0; length != 0;) {
+		uint32_t pages = storvsp_neighbours(q, p);
+		uint32_t n = pages * PAGE - from < length ? pages * PAGE - from : length;
 		uint8_t *at = gmem_direct(&s->mem, (q->pfn[p] << 12) + from, n);
-		struct iovec *last = io->count != 0 ? &io->piece[io->count - 1] : NULL;
 
 		if (at == NULL) {
 			return false;
 		}
-		if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == at) {
-			last->iov_len += n;
-		} else {
-			io->piece[io->count++] = (struct iovec){ at, n };
-		}
+		io->piece[io->count++] = (struct iovec){ at, n };
 		length -= n;
+		from = 0;
+		p += pages;
 	}
 	return true;
 }

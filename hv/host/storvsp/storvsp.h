@@ -147,6 +147,8 @@ enum srb_start { SRB_ANSWERED, SRB_RUNNING };
  */
 enum srb_start storvsp_start(struct storvsp *s, uint32_t slot);
 void storvsp_finish(struct storvsp *s, uint32_t slot, int result);
+/* How many pages of request.range, from `page` on, follow each other in guest memory: 1 or more. Trust: all numbers are hostile. */
+uint32_t storvsp_neighbours(const struct request *q, uint32_t page);
 
 /* disk.c */
 /* Sets up the ring for s->disk, with nothing allowed in it but what is used here; closes the disks. false with errno. */

@@ -595,6 +595,45 @@ static void test_read_write(void **state)
 	assert_int_equal(s.status.writes, sizeof(cut) / sizeof(cut[0]));
 }
 
+/* Pages that follow each other are one piece for the disk, in the guest's order; none of them lies outside. */
+static void test_pieces(void **state)
+{
+	static const uint16_t at[] = { 0, 1, 2, 9, 8, 10, 11, 3 };
+	struct buffer b = buffer(1536, 8 * 4096 - 2048, 1), end = buffer(0, 3 * 4096, 1);
+	struct srb r = rw10(0, true, 77, (uint16_t)(b.length / 512));
+	uint32_t length = b.length;
+
+	(void)state;
+	for (uint32_t i = 0; i < 8; i++) {
+		b.pfn[i] = DATA_PAGE + at[i];
+	}
+	fill(&b, 3);
+	run(&r, &b);
+	good(length);
+	assert_int_equal(s.request[0].io.first, 5);
+	r = rw10(0, false, 77, (uint16_t)(length / 512));
+	b = buffer(0, length, 1);
+	run(&r, &b);
+	good(length);
+	assert_int_equal(s.request[0].io.first, 1);
+	check(&b, 3, length);
+	/* The command may want less than the pages that follow each other. */
+	r = rw10(0, false, 77, 9);
+	b = buffer(512, length, 1);
+	fill(&b, 4);
+	run(&r, &b);
+	good(9 * 512);
+	check(&(struct buffer){ 512, 9 * 512, 2, { DATA_PAGE, DATA_PAGE + 1 } }, 3, 9 * 512);
+	assert_int_equal(*buffer_byte(&b, 9 * 512), (uint8_t)(4 + 9 * 512 * 7 + 9));
+	/* A piece that begins in the guest's memory and ends behind it. */
+	for (uint32_t i = 0; i < 3; i++) {
+		end.pfn[i] = MEMORY / 4096 - 2 + i;
+	}
+	r = rw10(0, false, 0, 24);
+	run(&r, &end);
+	assert_int_equal(REPLY_STATUS, VSTOR_STATUS_INVALID_PARAMETER);
+}
+
 static void test_longer_buffer(void **state)
 {
 	struct buffer b = buffer(0, 8192, 1);
@@ -1176,6 +1215,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_negotiation, make_world, unmake_world),
 		cmocka_unit_test_setup_teardown(test_luns, make_ready, unmake_world),
 		cmocka_unit_test_setup_teardown(test_read_write, make_ready, unmake_world),
+		cmocka_unit_test_setup_teardown(test_pieces, make_ready, unmake_world),
 		cmocka_unit_test_setup_teardown(test_longer_buffer, make_ready, unmake_world),
 		cmocka_unit_test_setup_teardown(test_errors, make_ready, unmake_world),
 		cmocka_unit_test_setup_teardown(test_unmap, make_ready, unmake_world),
