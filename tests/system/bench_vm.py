@@ -9,7 +9,7 @@ time is its path and nothing else; the bare machine has no such disk, its place 
 the root itself gets from the RAM disk.
 
 --peers puts other hypervisors beside it: a file of lines "METRIC VALUE" with the metrics' names
-as in --json, "#" begins a comment.
+as in --json, "#" begins a comment. Without it the files in tests/system/peers stand there.
 
 Exit status: 0 measured, 1 a boot failed (or, with --check, an aim was missed), 2 wrong use or set-up.
 """
@@ -61,6 +61,7 @@ PROGRAMS = {
     "vmmgr": ("vmmgr", "hvctl", "vmworker", "storvsp", "ic", "console", "vswitch", "netvsp"),
     "vmstart": ("hvctl", "vmworker", "storvsp", "ic"),
 }
+PEERS = Path(__file__).resolve().parent / "peers"
 BEGIN, END = "<!-- bench vm: begin -->", "<!-- bench vm: end -->"
 
 ROOT_SCRIPT = """#!/bin/busybox sh
@@ -111,6 +112,7 @@ while [ $i -lt @RUNS@ ]; do
 	vmbench follow $run/g$i.console &
 	f=$!
 	start_@START@ g$i
+	@MEANWHILE@
 	wait $f
 	vmbench memory vmworker storvsp ic console vmmgr vswitch
 	heap
@@ -224,7 +226,8 @@ def bare_spec(a, kern, archive):
                    machine=a.machine, cpus=1, mem=GUEST_MIB, icount=mc.ICOUNT)
 
 
-def root_spec(a, kern, archive, product):
+def root_spec(a, kern, archive, product, words="", meanwhile=":"):
+    """words: more of the guest's command line; meanwhile: a command that the root runs while the guest does."""
     root = images.kernel(a.kernel)
     extra = product.extras(a.kernel)
     extra.update((name, product.folder / name) for name in PROGRAMS[a.start])
@@ -237,7 +240,8 @@ def root_spec(a, kern, archive, product):
         extra["vmstart"] = starter()
     script = ROOT_SCRIPT
     for key, value in {"DISK": DISK_MIB, "MEM": GUEST_MIB, "START": a.start, "RUNS": a.runs,
-                       "CMDLINE": "console=ttyS0 quiet panic=-1 vbdisk"}.items():
+                       "CMDLINE": f"console=ttyS0 quiet panic=-1 vbdisk {words}".rstrip(),
+                       "MEANWHILE": meanwhile}.items():
         script = script.replace(f"@{key}@", str(value))
     extra.update({"vmbench": images.guest_program("vmbench.c"), "bench.sh": script.encode(),
                   "brd.ko": root.read_module("brd"), "bzImage": kern.image, "guest.gz": archive})
@@ -326,11 +330,11 @@ def markdown(head, rows, kern, a):
         END]) + "\n"
 
 
-def write_markdown(path, text):
+def write_markdown(path, text, begin=BEGIN, end=END):
     """Replaces the part between the marks, or appends it."""
     old = path.read_text() if path.exists() else "# Benchmarks\n\n"
-    if BEGIN in old and END in old:
-        new = old[:old.index(BEGIN)] + text.rstrip("\n") + old[old.index(END) + len(END):]
+    if begin in old and end in old:
+        new = old[:old.index(begin)] + text.rstrip("\n") + old[old.index(end) + len(end):]
     else:
         new = old.rstrip("\n") + "\n\n" + text
     temp = path.with_suffix(".tmp")
@@ -358,7 +362,7 @@ def main():
         p.error("--runs wants 1 to 20")
     mc.stop_on_signals()
     try:
-        peers = read_peers(a.peers)
+        peers = read_peers(a.peers or sorted(map(str, PEERS.glob("*.txt"))))
         product = Product(a.build)
         kern = images.kernel(a.guest)
         with tempfile.TemporaryDirectory(prefix="redoubt-bench-") as tmp:
