@@ -3,6 +3,7 @@
 """The attack surface as the sources have it, and whether a person has looked at it since it moved.
 
 usage: surface.py --check                        fails when the surface and its reviews differ, and says what to do
+       surface.py --build                        the same without the generated pages: a step of every build of the product
        surface.py --due                          lists reviews whose code changed since; never fails
        surface.py --review GROUP... --reason TEXT   records today's look at groups (a group that is gone: drops it)
        surface.py --review-all --reason TEXT     the same for every group that is new, moved or due
@@ -216,7 +217,7 @@ def table(head, rows):
 
 # --- verbs ----------------------------------------------------------------------------------------------------------
 
-def check(surface):
+def check(surface, pages=True):
     moved = surface.moved()
     for group, changes in moved.items():
         print(f"\nthe attack surface moved and nobody has looked: {group}")
@@ -226,7 +227,7 @@ def check(surface):
               (' --reason "one sentence: why this is safe"' if group in surface.groups else ""))
     for fault in surface.faults:
         print(f"\n{fault}")
-    stale = [] if moved else [n for n, text in surface.outputs().items()
+    stale = [] if moved or not pages else [n for n, text in surface.outputs().items()
                               if not (surface.root / n).is_file() or (surface.root / n).read_text() != text]
     for name in stale:
         print(f"{name} is stale: {ME} --write")
@@ -266,7 +267,7 @@ def main(words):
     if verb in ("-h", "--help"):
         print(__doc__.strip())
         return 0
-    if verb not in ("--check", "--due", "--review", "--review-all", "--write", "--json") or bool(rest) != (verb == "--review") or (
+    if verb not in ("--check", "--build", "--due", "--review", "--review-all", "--write", "--json") or bool(rest) != (verb == "--review") or (
             reason and not verb.startswith("--review")):
         print(__doc__.strip(), file=sys.stderr)
         return 2
@@ -280,6 +281,8 @@ def main(words):
             surface.write()
         if verb == "--json":
             print(surface.json(), end="")
+        if verb == "--build":
+            return check(surface, pages=False)
         return {"--check": check, "--due": due}.get(verb, lambda _: 0)(surface)
     except sources.Unreadable as e:
         print(f"{ME}: {e}", file=sys.stderr)

@@ -107,3 +107,16 @@ foreach(folder ${host_folders})
 	endif()
 	message(FATAL_ERROR "hv/host/${program} has no CMakeLists.txt: write redoubt_program(${program})")
 endforeach()
+
+# Nothing new that an untrusted party can ask for gets into a build unseen: tools/surface.py says what moved and what to do.
+file(GLOB_RECURSE surface_inputs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/*.c ${CMAKE_SOURCE_DIR}/hv/*.h ${CMAKE_SOURCE_DIR}/hv/*.def
+	${CMAKE_SOURCE_DIR}/attest/*.c ${CMAKE_SOURCE_DIR}/attest/*.h ${CMAKE_SOURCE_DIR}/mitigations/sandbox/*.[ch])
+add_custom_command(
+	OUTPUT ${CMAKE_BINARY_DIR}/surface.stamp
+	COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/tools/surface.py --build
+	COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/surface.stamp
+	DEPENDS ${surface_inputs} ${CMAKE_SOURCE_DIR}/CMakeLists.txt ${CMAKE_SOURCE_DIR}/docs/surface-reviews.json
+		${CMAKE_SOURCE_DIR}/tools/surface.py ${CMAKE_SOURCE_DIR}/tools/surface_sources.py
+	COMMENT "Comparing the attack surface with its reviews"
+	VERBATIM)
+add_custom_target(surface ALL DEPENDS ${CMAKE_BINARY_DIR}/surface.stamp)
