@@ -7,7 +7,7 @@ from tree import files, report
 
 CONDITION = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif|else)\b")
 
-findings, sources = [], files(".c", under=("hv/core", "hv/wire", "vbs"))
+findings, sources = [], files(".c", under=("hv/core", "hv/wire", "attest/core", "vbs"))
 for name, path in sources:
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if CONDITION.match(line):
