@@ -469,9 +469,11 @@ group_module() {
 	insmod /x/redoubt.ko 2>/tmp/out || no "insmod: $(tail -1 /tmp/out)"
 	is "free pool" "$(number pool_free_bytes)" "$POOL"
 	finish
-	for t in args memory "direct /vm/direct.img" vp channel messages storm; do
+	for t in args memory "direct /dev/loop0" vp channel messages storm; do
 		begin childtest-${t%% *}
 		disk direct.img 64
+		# A file of the root file system has no direct I/O before Linux 6.6.
+		case $t in direct*) busybox losetup /dev/loop0 /vm/direct.img 2>/tmp/out || no "losetup: $(tail -1 /tmp/out)" ;; esac
 		RT_NAME=$T timeout $((200 * FACTOR)) childtest $t
 	done
 	begin module-again
