@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The process of a network adapter, between its channel, its port of the switch, its worker and its manager. Input: a script of what all
+ * four do; a process that dies and finds its state, whole or spoilt, is among it. Checked: frames that leave for the switch are legal and
+ * not more than the guest sent; guest memory is written in the rings and the receive buffer only, by what was never stale; descriptors
+ * are closed once; the process never gives up.
+ */
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "fuzz/proc.h"
+#include "hv/host/netvsp/netvsp.h"
+#include "tests/guest/nvsp_guest.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const uint8_t mac[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
+static uint8_t memory[GUEST_BYTES];
+static struct nvsp_guest g;
+static struct netvsp n;
+static struct netvsp_state state;
+static int port[2] = { -1, -1 }; /* the process's end, the switch's */
+static bool alive;
+static uint32_t offered; /* frames that the guest may have sent */
+
+static void proc_heard(uint32_t socket, enum pm_type type, const void *message)
+{
+	(void)message;
+	CHECK_FUZZ(socket == PROC_WORKER || type == PM_STATUS_NET);
+}
+
+/* ---- the switch ---- */
+
+static void port_open(void)
+{
+	if (port[0] < 0 || n.port_gone) {
+		(void)close(port[0]);
+		(void)close(port[1]);
+		CHECK_FUZZ(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, port) == 0);
+	}
+}
+
+static void port_take(void)
+{
+	static uint8_t frame[2048];
+	ssize_t got;
+
+	if (port[1] < 0) {
+		return;
+	}
+	while ((got = recv(port[1], frame, sizeof(frame), MSG_DONTWAIT)) > 0) {
+		CHECK_FUZZ(rndis_frame_fits(frame, (uint32_t)got));
+		ORACLE(offered-- != 0, "a frame that the guest did not send");
+	}
+}
+
+static void port_send(struct script *s)
+{
+	static uint8_t frame[2048];
+	uint32_t length = (uint32_t)script_take(s, 2) % sizeof(frame);
+	uint8_t kind = (uint8_t)script_take(s, 1);
+
+	memcpy(frame, mac, 6);
+	frame[0] |= kind & 1;
+	frame[12] = (kind & 2) != 0 ? 0x81 : 8;
+	for (uint32_t i = 14; i < 32; i++) {
+		frame[i] = oracle_tame((uint8_t)script_take(s, 1));
+	}
+	for (uint32_t i = 0; i <= (kind >> 2) % 40u && port[1] >= 0; i++) {
+		(void)send(port[1], frame, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+/* ---- the worker ---- */
+
+static void say_gpadl(uint32_t id, const uint64_t *a, uint32_t a_pages, const uint64_t *b,
+		      uint32_t b_pages)
+{
+	static union {
+		struct pm_gpadl m;
+		uint8_t bytes[sizeof(struct pm_gpadl) + 8 * 64];
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	u.m.gpadl = id;
+	u.m.pages = a_pages + b_pages;
+	u.m.length = u.m.pages * 4096;
+	memcpy(u.m.pfn, a, a_pages * 8);
+	memcpy(u.m.pfn + a_pages, b, b_pages * 8);
+	proc_say(PROC_WORKER, PM_GPADL, &u.m, (uint32_t)(sizeof(u.m) + u.m.pages * 8), -1);
+}
+
+static void say_open(unsigned arg)
+{
+	struct pm_open o = { .unit = (arg & 0x70) == 0x70,
+			     .sub = (arg & 0x0e) == 0x0e,
+			     .gpadl = GUEST_GPADL_RINGS,
+			     .downstream = GUEST_RING_PAGES };
+	int fd = proc_fd();
+
+	if (fd < 0) {
+		return;
+	}
+	say_gpadl(GUEST_GPADL_RINGS, g.up_pfn, GUEST_RING_PAGES, g.down_pfn, GUEST_RING_PAGES);
+	say_gpadl(GUEST_GPADL_RECEIVE, g.receive_pfn, GUEST_RECEIVE_PAGES, g.receive_pfn, 0);
+	say_gpadl(GUEST_GPADL_SEND, g.send_pfn, GUEST_SEND_PAGES, g.send_pfn, 0);
+	proc_say(PROC_WORKER, PM_OPEN, &o, sizeof(o), fd);
+}
+
+static void say_word(unsigned arg)
+{
+	struct pm_channel c = { .unit = 0 };
+	struct pm_gpadl_free f = { .gpadl = GUEST_GPADL_RINGS + arg % 3 };
+	struct pm_plain plain = { { 0, 0 } };
+	struct pm_link link = { .up = arg & 1 };
+	uint8_t raw[12] = { (uint8_t)arg, 0, 0, 0, sizeof(raw) };
+
+	switch (arg >> 4 & 7) {
+	case 0:
+		proc_say(PROC_WORKER, PM_CLOSE, &c, sizeof(c), -1);
+		break;
+	case 1:
+		proc_say(PROC_WORKER, PM_GPADL_FREE, &f, sizeof(f), -1);
+		break;
+	case 2:
+		proc_say(PROC_WORKER, PM_RESET, &plain, sizeof(plain), -1);
+		break;
+	case 3:
+	case 4:
+		proc_say(PROC_CONTROL, PM_LINK, &link, sizeof(link), -1);
+		break;
+	case 5:
+		proc_socket[PROC_WORKER].full = arg & 1;
+		proc_socket[PROC_CONTROL].full = arg >> 1 & 1;
+		break;
+	case 6:
+		proc_push((arg & 1) != 0 ? PROC_WORKER : PROC_CONTROL, raw, sizeof(raw), -1);
+		break;
+	default:
+		proc_say(PROC_CONTROL, PM_STOP, &plain, sizeof(plain), -1);
+		break;
+	}
+}
+
+/* ---- the process ---- */
+
+static void start_process(bool restarted)
+{
+	memset(&n, 0, offsetof(struct netvsp, set) + offsetof(struct chan_set, pfns));
+	memset(&n.state, 0, sizeof(n) - offsetof(struct netvsp, state));
+	n.mem = g.mem;
+	netvsp_init(&n, &state, mac, restarted, proc_socket[PROC_CONTROL].ready,
+		    proc_socket[PROC_WORKER].ready, port[0]);
+}
+
+static void drop_channels(void)
+{
+	for (uint32_t i = 0; i < CHAN_MAX; i++) {
+		if (n.set.chan[i].open) {
+			(void)close(n.set.chan[i].fd);
+		}
+	}
+}
+
+static void step(void)
+{
+	if (!alive) {
+		return;
+	}
+	watch_host(400 * 600);
+	alive = netvsp_step(&n, 0);
+	watch_guest();
+	CHECK_FUZZ(n.chan == NULL || n.chan->open);
+	CHECK_FUZZ(n.state->session.outstanding <= n.state->session.sections || !alive);
+}
+
+static void die(struct script *s, unsigned arg)
+{
+	if (!alive) {
+		return;
+	}
+	drop_channels();
+	if ((arg & 1) != 0) {
+		uint32_t at = (uint32_t)script_take(s, 2) % sizeof(state);
+
+		((uint8_t *)&state)[at] = (uint8_t)script_take(s, 1);
+		watch.twice = true;
+	}
+	port_open();
+	start_process(true);
+}
+
+/* ---- the guest ---- */
+
+static void guest_sends(struct script *s, unsigned arg)
+{
+	uint8_t frame[600] = { 0 }, m[700];
+	uint32_t length = (uint32_t)script_take(s, 2) % sizeof(frame);
+	uint32_t bytes = guest_rndis_packet(m, frame, length, NULL, 0);
+
+	guest_fill_send(&g, arg % 4 * 6144, m, bytes);
+	if (guest_send_section(&g, NVSP_DATA, arg % 4, bytes) != 0) {
+		offered++;
+	}
+}
+
+static void guest_any(struct script *s, unsigned arg)
+{
+	static const uint8_t types[] = { 1, 100, 101, 103, 104, 106, 107, 108, 125, 133 };
+	uint32_t a = (uint32_t)script_take(s, 4), b = (uint32_t)script_take(s, 4);
+	uint32_t c = (uint32_t)script_take(s, 4);
+
+	offered += 64; /* what is in the send buffer */
+	(void)guest_message(&g, types[arg % sizeof(types)], a, b, c, (arg & 0x80) != 0);
+}
+
+static void negotiate(void)
+{
+	(void)guest_message(&g, NVSP_INIT, NVSP_VERSION_61, NVSP_VERSION_61, 0, true);
+	(void)guest_message(&g, NVSP_SEND_RECEIVE_BUFFER, GUEST_GPADL_RECEIVE, 0xcafe, 0, true);
+	(void)guest_message(&g, NVSP_SEND_SEND_BUFFER, GUEST_GPADL_SEND, 0, 0, true);
+	step();
+	(void)guest_initialize(&g, 1);
+	step();
+	(void)guest_filter(&g, 2, RNDIS_FILTER_PROMISCUOUS);
+	step();
+}
+
+static void guest_takes(unsigned arg)
+{
+	for (unsigned i = 0; i <= arg % 16 && guest_take(&g); i++) {
+		if (g.p.type == RING_DATA_XFER_PAGES && (arg & 0x80) == 0) {
+			(void)guest_return(&g, g.p.transaction);
+		}
+	}
+}
+
+static void guest_again(void)
+{
+	guest_init(&g, memory);
+	watch.twice = true; /* an open channel may be on these rings */
+}
+
+static void act(struct script *s)
+{
+	unsigned op = (unsigned)script_take(s, 1) % 20, arg = (unsigned)script_take(s, 1);
+
+	switch (op) {
+	case 0:
+		say_open(arg);
+		for (unsigned i = 0; i < 4; i++) {
+			step();
+		}
+		break;
+	case 1:
+		negotiate();
+		break;
+	case 2:
+		guest_any(s, arg);
+		break;
+	case 3:
+	case 4:
+		guest_sends(s, arg);
+		break;
+	case 5:
+	case 6:
+	case 7:
+		port_send(s);
+		step();
+		break;
+	case 8:
+	case 9:
+		guest_takes(arg);
+		break;
+	case 10:
+	case 11:
+		say_word(arg);
+		step();
+		break;
+	case 12:
+		die(s, arg);
+		break;
+	case 13:
+		guest_put32(guest_page(&g, (arg & 1) != 0 ? GUEST_UP : GUEST_DOWN) +
+				    (arg >> 1) % 20 * 4,
+			    (uint32_t)script_take(s, 4));
+		break;
+	case 14:
+		watch_race_arm(s, GUEST_BYTES);
+		break;
+	case 15:
+		guest_again();
+		break;
+	case 16: /* the switch ends */
+		if ((arg & 7) == 7) {
+			(void)close(port[1]);
+			port[1] = -1;
+		}
+		break;
+	case 17:
+		port_take();
+		break;
+	default:
+		step();
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct script s = { data, size, 0 }, action;
+
+	watch_clear();
+	watch_ring(GUEST_UP);
+	watch_ring(GUEST_DOWN);
+	for (uint32_t i = 1; i < GUEST_RING_PAGES; i++) {
+		watch_writable(GUEST_DOWN + i);
+	}
+	for (uint32_t i = 0; i < GUEST_RECEIVE_PAGES; i++) {
+		watch_writable(GUEST_RECEIVE + i);
+	}
+	proc_init();
+	guest_init(&g, memory);
+	memset(&state, 0, sizeof(state));
+	alive = true;
+	offered = 0;
+	port_open();
+	start_process(false);
+	for (unsigned i = 0; i < 100 && script_action(&s, &action); i++) {
+		act(&action);
+	}
+	step();
+	if (port[1] < 0) {
+		n.port_gone = true; /* the next input has a new one */
+	}
+	port_take();
+	while (recv(port[0], memory, sizeof(memory), MSG_DONTWAIT) > 0) {
+	}
+	drop_channels();
+	proc_init();
+	ORACLE(!alive || proc_fds_left() == 0, "a descriptor was not closed");
+	(void)proc_fds_left();
+	return 0;
+}

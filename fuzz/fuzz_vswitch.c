@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The switch's process, with real sockets for its ports and its uplink. Input: a record: 1 with uplink; then a script of what the manager
+ * and the ports do; ports come, are replaced, go and die with frames under way. Each frame carries who sent it: nobody gets his own back,
+ * nor what is for another, nor one with a false source, nor more than were sent; descriptors are closed once.
+ */
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "fuzz/proc.h"
+#include "hv/host/vswitch/vswitch.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define PORTS 5u /* numbers 0..; the uplink is the last */
+#define UPLINK PORTS
+#define FRAME_MAX 1700u
+
+static struct vswitch v;
+static bool alive, uplink;
+static struct {
+	int fd;     /* the other end; -1: there is none */
+	bool added; /* as far as the manager has said */
+	uint32_t received;
+} end[PORTS + 1];
+static uint32_t sent;
+
+static void proc_heard(uint32_t socket, enum pm_type type, const void *message)
+{
+	(void)message;
+	CHECK_FUZZ(socket == PROC_CONTROL && type == PM_STATUS_NET);
+}
+
+static void step(void)
+{
+	if (alive) {
+		alive = vswitch_step(&v, 0);
+	}
+}
+
+/* Addresses by number; 0xff.. for everyone, others for nobody. */
+static void put_mac(uint8_t *to, unsigned who)
+{
+	memset(to, who < 0xf0 ? 0 : who < 0xf8 ? 0xff : 0x01, 6);
+	if (who < 0xf0) {
+		to[0] = 2;
+		to[5] = (uint8_t)(who % 8);
+	}
+}
+
+static void add(unsigned number, unsigned mac, unsigned arg)
+{
+	struct pm_port m = { .port = number };
+	int pair[2], fd = proc_fd();
+
+	put_mac(m.mac, mac);
+	if (fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) != 0) {
+		return;
+	}
+	CHECK_FUZZ(dup2(pair[0], fd) == fd);
+	(void)close(pair[0]);
+	if (end[number].fd >= 0) {
+		(void)close(end[number].fd);
+	}
+	end[number].fd = pair[1];
+	end[number].added = true;
+	proc_say(PROC_CONTROL, (arg & 0xf0) == 0xf0 ? PM_PORT_REMOVE : PM_PORT_ADD, &m, sizeof(m),
+		 fd);
+}
+
+static void remove_port(unsigned number)
+{
+	struct pm_port m = { .port = number };
+
+	proc_say(PROC_CONTROL, PM_PORT_REMOVE, &m, sizeof(m), -1);
+}
+
+static void say_other(unsigned arg)
+{
+	struct pm_link link = { .up = 1 };
+	struct pm_plain plain = { { 0, 0 } };
+	uint8_t raw[12] = { (uint8_t)arg, 0, 0, 0, sizeof(raw) };
+
+	if ((arg & 0xf0) == 0xf0) {
+		proc_say(PROC_CONTROL, PM_STOP, &plain, sizeof(plain), -1);
+	} else if ((arg & 1) != 0) {
+		proc_say(PROC_CONTROL, PM_LINK, &link, sizeof(link), -1);
+	} else if ((arg & 2) != 0) {
+		proc_socket[PROC_CONTROL].full = 1;
+	} else {
+		proc_push(PROC_CONTROL, raw, sizeof(raw), -1);
+	}
+}
+
+static void send_frames(struct script *s, unsigned number, unsigned count)
+{
+	uint8_t f[FRAME_MAX] = { 0 };
+	uint32_t n = (uint32_t)script_take(s, 2) % sizeof(f);
+
+	put_mac(f, (unsigned)script_take(s, 1));
+	put_mac(f + 6, (unsigned)script_take(s, 1));
+	f[12] = (script_take(s, 1) & 1) != 0 ? 0x81 : 8;
+	f[14] = (uint8_t)number;
+	for (unsigned i = 0; i < count && end[number].fd >= 0; i++) {
+		sent += send(end[number].fd, f, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	}
+}
+
+static void receive(unsigned number)
+{
+	static uint8_t f[FRAME_MAX];
+	ssize_t n;
+
+	while (end[number].fd >= 0 && (n = recv(end[number].fd, f, sizeof(f), MSG_DONTWAIT)) > 0) {
+		ORACLE(++end[number].received <= sent, "more frames than were sent");
+		CHECK_FUZZ(n >= 14 && n <= (f[12] == 0x81 ? 1518 : 1514));
+		ORACLE(n < 15 || f[14] != number || number == UPLINK || !end[number].added,
+		       "a frame came back to its sender");
+		ORACLE((f[6] & 1) == 0, "a frame from no station");
+	}
+}
+
+static void act(struct script *s)
+{
+	unsigned op = (unsigned)script_take(s, 1) % 12, arg = (unsigned)script_take(s, 1);
+	unsigned number = arg % (PORTS + uplink), port = arg % PORTS;
+
+	switch (op) {
+	case 0:
+	case 1:
+		add(port, op == 0 ? port : (unsigned)script_take(s, 1), arg);
+		step();
+		break;
+	case 2:
+		remove_port(port + (arg >> 6));
+		step();
+		break;
+	case 3: /* the other end dies */
+		if (end[port].fd >= 0) {
+			(void)close(end[port].fd);
+			end[port].fd = -1;
+		}
+		break;
+	case 4:
+	case 5:
+	case 6:
+		send_frames(s, number, 1 + (arg >> 5));
+		break;
+	case 7:
+		send_frames(s, number, 40);
+		break;
+	case 8:
+		receive(number);
+		break;
+	case 9:
+		say_other(arg);
+		step();
+		break;
+	default:
+		step();
+		break;
+	}
+}
+
+static void finish(void)
+{
+	for (unsigned i = 0; i <= PORTS; i++) {
+		receive(i);
+		if (end[i].fd >= 0) {
+			(void)close(end[i].fd);
+		}
+	}
+	for (unsigned i = 0; i < VSWITCH_TARGETS; i++) {
+		CHECK_FUZZ(v.port[i].fd < 0 || i >= PORTS + 4 || v.port[i].fd >= PROC_FD_BASE);
+		vswitch_drop_port(&v, i);
+	}
+	(void)close(v.epoll);
+	proc_init();
+	ORACLE(proc_fds_left() == 0, "a descriptor was not closed");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct script all = { data, size, 0 }, s = { NULL, 0, 0 };
+	int pair[2] = { -1, -1 };
+
+	proc_init();
+	(void)script_action(&all, &s);
+	uplink = (script_take(&s, 1) & 1) != 0;
+	memset(&v, 0, sizeof(v));
+	memset(end, 0, sizeof(end));
+	for (unsigned i = 0; i <= PORTS; i++) {
+		end[i].fd = -1;
+	}
+	if (uplink) {
+		CHECK_FUZZ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0);
+		end[UPLINK].fd = pair[1];
+	}
+	alive = true;
+	sent = 0;
+	CHECK_FUZZ(vswitch_init(&v, proc_socket[PROC_CONTROL].ready, pair[0]));
+	for (unsigned i = 0; i < 100 && script_action(&all, &s); i++) {
+		act(&s);
+	}
+	step();
+	finish();
+	return 0;
+}

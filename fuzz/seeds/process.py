@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Seeds of the processes of the root: chan, ic_*, netvsp, vswitch. usage: fuzz/seeds/process.py"""
+import struct
+
+from records import record, write
+
+
+def r(*data):
+    return record(bytes(data))
+
+
+def chan_seeds():
+    def gpadl(unit, ident, pages, first, tail=0):
+        return r(0, tail, unit, ident, pages - 1, first)
+
+    def open_(unit, sub, ident, downstream):
+        return r(3, unit, sub, ident, downstream)
+
+    def close(unit, sub):
+        return r(6, unit, sub, 0)
+
+    def free(unit, ident):
+        return r(7, unit, 0, ident)
+
+    reset, hear, later, at_once = r(8, 0, 0, 0), r(14), r(10, 0), r(10, 1)
+    start = gpadl(0, 1, 6, 2) + open_(0, 0, 1, 3) + hear
+    packet = r(15, 0, 8, 6, 0, 2, 0, 0x80, 0, 1)
+    yield "life", start + packet + r(17, 0, 0) + r(18, 0, 4) + close(0, 0) + free(0, 1) + hear
+    yield "free_before_close", start + free(0, 1) + close(0, 0) + hear
+    yield "late", later + start + close(0, 0) + free(0, 1) + reset + hear + r(11, 0) + r(12, 0) + at_once + hear
+    yield "reset", start + reset + gpadl(0, 2, 6, 2) + hear + start
+    yield "refused", open_(0, 0, 9, 1) + gpadl(0, 1, 6, 2) * 2 + open_(0, 0, 1, 9) + gpadl(0, 3, 6, 47) + hear
+    yield "largest", r(0, 0, 0, 4, 0xFF, 1) + hear
+    yield "too_many", b"".join(gpadl(0, i, 2, 1) for i in range(20)) + hear
+    yield "channels", b"".join(gpadl(i % 3, i, 4, i) + open_(i % 3, i // 3, i, 2) + hear for i in range(6))
+    yield "torn_index", start + r(16, 0, 0x00, 0xFF, 0xFF, 0, 0) + r(17, 0, 0)
+    yield "race", start + packet + r(20, 0, 0, 0x30, 0, 0xFF, 0xFF) + r(17, 0, 0)
+
+
+def ic_seeds():
+    open_, close, take, answer, run = r(0, 0), r(1), r(2), r(4, 0, 0), r(16)
+    loyal = r(14, 0, 0)
+    yield "loyal", open_ + loyal + r(9, 200) * 8 + loyal * 3
+    yield "shutdown", open_ + loyal + r(11, 1) + run + take + answer + run
+    yield "reopen", open_ + loyal + close + open_ + loyal
+    yield "silent", open_ + run + r(10) * 3 + take + r(10) + run
+    yield "late", open_ + run + take + r(9, 200) * 12 + run + answer * 2 + run
+    yield "wrong", open_ + run + take + r(7, 0, 0, 28, 0, 9) + run
+    yield "raw", open_ + r(8, 0, 6, 1, 2, 3) + run
+    yield "none", open_ + run + take + r(7, 0, 0, 28, 0, 0, 30, 0, 0) + run
+
+
+def netvsp_seeds():
+    open_, negotiate, step, takes = r(0, 0), r(1), r(19), r(8, 15)
+    start = open_ + negotiate
+
+    def send(section, length):
+        return r(3, section, *struct.pack("<H", length))
+
+    def arrive(length, kind):
+        return r(5, 0, *struct.pack("<H", length), kind)
+
+    yield "traffic", start + send(0, 60) + send(1, 500) + step + r(17) + arrive(60, 1) + arrive(1514, 0xFC) + takes
+    yield "killed", start + send(0, 60) + r(12, 0) + open_ + step + arrive(60, 0) + takes
+    yield "spoilt", start + r(12, 1, 20, 0, 0xFF) + open_ + negotiate
+    yield "closed", start + arrive(60, 0) + r(10, 0x00) + r(10, 0x11) + open_ + negotiate
+    yield "reset", start + r(10, 0x20) + open_ + negotiate
+    yield "link", start + r(10, 0x30) + takes + r(10, 0x31) + takes
+    yield "gone", start + r(16, 7) + send(0, 60) + step * 2
+    yield "frames_too_long", start + arrive(2000, 0) + arrive(13, 0)
+    yield "before", negotiate + arrive(60, 0) + step
+
+
+def vswitch_seeds():
+    def add(port):
+        return r(0, port)
+
+    def send(port, length, to, source, tag=0):
+        return r(4, port, *struct.pack("<H", length), to, source, tag)
+
+    ports = add(0) + add(1) + add(2)
+    step, take = r(10), b"".join(r(8, i) for i in range(6))
+    for name, first in (("uplink", r(1)), ("alone", r(0))):
+        yield name, first + ports + send(0, 60, 1, 0) + send(1, 60, 0xF0, 1) + send(2, 60, 9, 2) + step * 2 + take
+        yield name + "_sizes", first + ports + b"".join(send(0, n, 1, 0, 1) for n in (0, 13, 14, 1518, 1519)) + step + take
+    yield "from_uplink", r(1) + ports + send(5, 60, 1, 6) + send(5, 60, 0xF0, 6) + send(5, 60, 1, 2) + step + take
+    yield "spoofed", r(1) + ports + send(0, 60, 1, 2) + send(0, 60, 1, 0xF9) + step + take
+    yield "flood", r(0) + ports + r(7, 0, 60, 0, 1, 0, 0) * 20 + step * 3 + take
+    yield "dies", r(0) + ports + send(0, 60, 1, 0) + r(3, 1) + r(3, 0) + step * 3 + add(0) + r(2, 2) + step
+    yield "replaced", r(0) + ports + add(1) + r(1, 3, 1) + send(1, 60, 0, 1) + step + take
+
+
+write("chan", chan_seeds())
+for kind in ("shutdown", "heartbeat", "timesync"):
+    write("ic_" + kind, ic_seeds())
+write("netvsp", netvsp_seeds())
+write("vswitch", vswitch_seeds())
