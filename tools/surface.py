@@ -127,7 +127,7 @@ class Surface:
         kind, owner = group.split(":", 1)
         # A parser is one thing, in however many files it is written; the readers of a program are not.
         names = {owner, *KINDS[kind][3]}.union(*(t.sources for t in self.targets.values() if owner in t.sources
-                                                 and owner.startswith("hv/wire/")))
+                                                 and owner.startswith(("hv/wire/", "attest/core/"))))
         return {n: hashlib.sha256(sources.squeeze(self.tree.code(n)).encode()).hexdigest()[:12] for n in sorted(names)}
 
     def moved(self):
