@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tree import ROOT, report
 
-TOPS = ("CMakeLists.txt", "SECURITY.md", "docs", "fuzz", "hv", "mitigations", "tools")
+TOPS = ("CMakeLists.txt", "SECURITY.md", "attest", "docs", "fuzz", "hv", "mitigations", "tools")
 HYPERCALL = 'HYPERCALL(0x8e7f, SelfTest, signal_event, SIMPLE, 8, 0, 0, 0, CHILD, "-")\n'
 CALL = "redoubt_parser(NAME selftest SOURCES hv/wire/selftest.c HARNESS fuzz/fuzz_selftest.c CORPUS fuzz/corpus/selftest)\n"
 IOCTL = "case RD_IOCTL_STOP:"
