@@ -34,6 +34,8 @@ void arch_take_interrupts(void);
 void arch_idle(void);
 /* Fills *v with hardware randomness; false where the machine has none. */
 bool arch_random(uint64_t *v);
+/* The same for seeds: from the source of entropy itself where the processor has RDSEED. */
+bool arch_random_seed(uint64_t *v);
 /* Takes every CPU out of service for ever. */
 NORETURN void arch_stop_machine(void);
 /* Restarts the machine as its reset button would. */

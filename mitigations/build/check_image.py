@@ -31,7 +31,7 @@ REQUIRED_CHECKS = set("bounds shift signed-integer-overflow integer-divide-by-ze
 REFUSED_FLAGS = re.compile(r"-(O[013sgz]|Ofast|fno-stack-protector\S*|fno-sanitize\S*|fjump-tables|mred-zone|w|"
                            r"Wno-error\S*|fno-trivial-auto-var-init\S*|ftrivial-auto-var-init=(?!zero)\S+|fPIC|"
                            r"fstack-protector(-all)?|fstrict-aliasing|fno-PIE|fno-pie)$")
-HV_FOLDERS = ("hv/core", "hv/arch/x86", "hv/arch/svm", "hv/boot", "hv/wire", "attest/core")
+HV_FOLDERS = ("hv/core", "hv/arch/x86", "hv/arch/svm", "hv/boot", "hv/wire", "hv/crypto", "attest/core")
 EARLY = re.compile(r"hv/boot/early[^/]*\.c$")  # runs before the per-CPU block that holds the canary exists
 
 FORBIDDEN_SYMBOLS = re.compile(r"(fake_|test_|vmbus_|scsi_|vstor_|rndis_|nvsp_|netvsp_|storvsp_|__ubsan_|__asan_|"

@@ -29,12 +29,14 @@ foreach(target hv_objects hv_protect hv_protect_off)
 		"$<$<COMPILE_LANGUAGE:ASM>:${REDOUBT_HV_ASM}>")
 endforeach()
 
+redoubt_crypto(hv_crypto ${REDOUBT_HV_COMMON} "SHELL:-isystem ${CMAKE_SOURCE_DIR}/hv/crypto/libc")
+
 find_program(REDOUBT_LLD ld.lld-16 REQUIRED)
 find_program(REDOUBT_PYTHON python3 HINTS /usr/bin REQUIRED)
 set(hv_script ${CMAKE_SOURCE_DIR}/hv/boot/hv.ld)
 set(hv_wrap ${CMAKE_SOURCE_DIR}/tools/mkelf32.py)
 get_property(hv_wire GLOBAL PROPERTY REDOUBT_WIRE_hv)
-set(hv_shared "$<TARGET_OBJECTS:hv_objects>" ${hv_wire})
+set(hv_shared "$<TARGET_OBJECTS:hv_objects>" "$<TARGET_OBJECTS:hv_crypto>" ${hv_wire})
 set(hv_inputs ${hv_shared} "$<TARGET_OBJECTS:hv_protect>")
 
 # What the linker takes, for mitigations/build/check_image.py: after link-time optimisation the map no longer says it.

@@ -150,7 +150,7 @@ struct fake_machine {
 	uint32_t ldr[CPU_MAX], dfr[CPU_MAX]; /* arch_device_logical */
 	uint32_t kicks[CPU_MAX], device_eois, wbinvds, console_bytes, debugcon_bytes;
 	uint32_t iommu_flushes, iommu_faults, iommus;
-	bool no_random, npt_1g, sealed;
+	bool no_random, stuck_random, npt_1g, sealed;
 	uint64_t out_count, mmio_count, msr_count; /* writes so far; the last FAKE_LOG are below */
 	struct fake_access out[FAKE_LOG], mmio[FAKE_LOG], msr[FAKE_LOG];
 	uint32_t in_value;   /* what ports answer, but for the PCI ids of the chipset */

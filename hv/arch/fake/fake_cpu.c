@@ -230,6 +230,14 @@ bool arch_random(uint64_t *v)
 	return !fake.no_random;
 }
 
+bool arch_random_seed(uint64_t *v)
+{
+	bool ok = arch_random(v);
+
+	*v = fake.stuck_random ? 0 : *v;
+	return ok;
+}
+
 void arch_stop_machine(void)
 {
 	abort();

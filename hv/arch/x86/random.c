@@ -37,6 +37,27 @@ bool arch_random(uint64_t *v)
 	return rdrand(v);
 }
 
+/* RDSEED waits for its conditioner: far more tries than RDRAND needs. */
+bool arch_random_seed(uint64_t *v)
+{
+	uint32_t r[4];
+	uint8_t ok = 0;
+
+	x86_cpuid(0, 0, r);
+	if (r[0] < 7) {
+		return rdrand(v);
+	}
+	x86_cpuid(7, 0, r);
+	if ((r[1] & (1u << 18)) == 0) {
+		return rdrand(v);
+	}
+	for (unsigned i = 0; i < 1000 && ok == 0; i++) {
+		__asm__ volatile("rdseed %0; setc %1; pause" : "=r"(*v), "=qm"(ok) : : "cc");
+	}
+	/* Zero with success is a known defect of some processors (AMD-SB-7055). */
+	return (ok != 0 && *v != 0) || rdrand(v);
+}
+
 uint64_t random_u64(void)
 {
 	uint64_t v = 0;
