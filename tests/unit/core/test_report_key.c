@@ -138,8 +138,9 @@ static void signatures(void **state)
 	steps = sign(1, digest, first);
 	print_message("%u steps, arena %zu of %zu bytes\n", steps, crypto_arena_peak(),
 		      crypto_arena_size());
-	assert_in_range(crypto_arena_peak(), 1, crypto_arena_size() / 2); // verifying, below, takes more
-	assert_in_range(steps, 4, 40); // in pieces
+	assert_in_range(crypto_arena_peak(), 1,
+			crypto_arena_size() / 2); // verifying, below, takes more
+	assert_in_range(steps, 4, 40);            // in pieces
 	assert_true(verifies(digest, first));
 	sign(1, digest, again);
 	assert_memory_equal(first, again, 96); // deterministic
