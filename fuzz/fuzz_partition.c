@@ -13,6 +13,7 @@
 #include "hv/core/heap.h"
 #include "hv/core/hypercall.h"
 #include "hv/core/pfn.h"
+#include "hv/core/report_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -194,6 +195,36 @@ static void parent(struct script *s)
 	}
 }
 
+/* Measuring, sealing and asking for a token, in any order; what is sealed never changes again. */
+static void launch(struct script *s)
+{
+	unsigned n = (unsigned)script_take(s, 1), what = (unsigned)script_take(s, 1);
+	struct {
+		struct rd_measure_pages q;
+		uint64_t page[8];
+	} pages = { { any(n) }, { what, what + 1, what * 512ull } };
+	const struct rd_seal_launch seal = { .partition = any(n), .flags = what & 3 };
+	const struct rd_get_report report = { .partition = any(n), .nonce_size = what >> 1 };
+	struct partition *p = partition_find(any(n));
+	struct launch before = { .sealed = false };
+
+	if (p != NULL) {
+		before = p->launch;
+	}
+	if ((n >> 2 & 3) == 0) {
+		(void)call(0x8e11, &seal, sizeof(seal));
+	} else if ((n >> 2 & 3) == 1) {
+		for (unsigned i = 0; i < 30 && call(0x8e13, &report, sizeof(report)) == FAKE_AGAIN;
+		     i++) {
+		}
+	} else {
+		(void)call(0x8e10 | (uint64_t)(1 + (n >> 4 & 7)) << 32, &pages, sizeof(pages));
+	}
+	if (before.sealed) {
+		CHECK_FUZZ(memcmp(before.digest, p->launch.digest, sizeof(before.digest)) == 0);
+	}
+}
+
 static void message(struct script *s)
 {
 	unsigned n = (unsigned)script_take(s, 1);
@@ -227,8 +258,8 @@ static void child_hypercall(struct vp *vp, unsigned what)
 		in[2] = what >> 2;
 		break;
 	default:
-		vp->regs[REG_RCX] = 0x0b;
-		in[0] = what;
+		vp->regs[REG_RCX] = what >= 0xf0 ? 0x8e14 : 0x0b;
+		in[0] = what >= 0xf0 ? what & 0x3f : what; /* of 0x8e14: the nonce's size */
 		in[1] = what >> 2;
 		break;
 	}
@@ -343,8 +374,10 @@ static void action(struct script *s)
 		life(s);
 		break;
 	case 5:
-	case 6:
 		set_register(s);
+		break;
+	case 6:
+		launch(s);
 		break;
 	case 7:
 	case 8:
@@ -394,6 +427,7 @@ static void delete_all(void)
 static void boot(void)
 {
 	fake_boot(&(struct fake_config){ .cpus = CPUS, .heap_bytes = 1ull << 20 });
+	CHECK_FUZZ(report_key_make(NULL, 0) == ATTEST_OK);
 	for (uint32_t i = 0; i < CPUS; i++) {
 		struct vp *r = partition_root->vp[i];
 

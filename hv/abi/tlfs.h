@@ -363,6 +363,54 @@ struct rd_partition_info {
 	} vp[RD_VP_INFO];
 };
 
+/* --- attestation (docs/attestation.md) --- */
+
+struct rd_measure_pages { /* 0x8e10; list: guest page numbers, measured in this order */
+	rd_u64 partition;
+};
+
+struct rd_seal_launch { /* 0x8e11: the policy; VPs and memory are the hypervisor's own words */
+	rd_u64 partition;
+	rd_u32 flags, svn; /* ATTEST_POLICY_DEBUG */
+	rd_u16 disks, networks;
+	rd_u32 devices, reserved[2];
+};
+
+struct rd_measurement { /* 0x8e12 */
+	rd_u32 sealed, reserved;
+	rd_u64 pages; /* measured */
+	rd_u8 digest[48];
+	rd_u8 policy[32]; /* struct attest_policy; zeros before the seal */
+	rd_u8 instance[16];
+};
+
+#define RD_NONCE_MAX 64 /* 16 at least */
+#define RD_REPORT_DATA 64
+#define RD_REPORT_TOKEN 768
+
+struct rd_get_report { /* 0x8e13: the root asks for a child's token */
+	rd_u64 partition;
+	rd_u32 nonce_size, reserved;
+	rd_u8 nonce[RD_NONCE_MAX];
+};
+
+struct rd_get_own_report { /* 0x8e14: a child asks for its own */
+	rd_u32 nonce_size, reserved;
+	rd_u8 nonce[RD_NONCE_MAX];
+	rd_u8 report_data[RD_REPORT_DATA];
+};
+
+struct rd_report { /* NO_RESOURCES: too many asked for; NOT_FOUND: no report key; INVALID_PARTITION_STATE: not sealed */
+	rd_u32 size, reserved;
+	rd_u8 token[RD_REPORT_TOKEN]; /* COSE_Sign1 */
+};
+
+struct rd_report_key { /* 0x8e15; NOT_FOUND: there is none */
+	rd_u32 size, reserved;
+	rd_u8 cose[112];
+	rd_u8 bootseed[32];
+};
+
 #ifndef __KERNEL__
 _Static_assert(sizeof(struct hv_create_partition) == 56, "TLFS");
 _Static_assert(sizeof(struct hv_map_gpa_pages) == 24, "TLFS");

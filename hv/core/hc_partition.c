@@ -26,6 +26,7 @@ enum hv_status hc_create_partition(struct vp *vp, struct hcall *h)
 	p = partition_create();
 	if (p != NULL) {
 		p->time_base = time_reference();
+		launch_begin(p);
 		__builtin_memcpy(h->out, &p->id, sizeof(p->id));
 		log_info("partition %lu created", p->id);
 	}

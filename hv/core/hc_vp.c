@@ -34,7 +34,7 @@ static enum hv_status create(struct partition *p, uint32_t index)
 {
 	struct vp *v;
 
-	if (p->state == RD_PARTITION_DYING) {
+	if (p->state == RD_PARTITION_DYING || p->launch.sealed) { /* which named every VP */
 		return HV_INVALID_PARTITION_STATE;
 	}
 	/* In order: an index below vp_count always exists for those who send IPIs. */
@@ -117,6 +117,11 @@ static bool core_get(struct vp *v, uint32_t name, struct hv_register_value *out)
 	}
 }
 
+bool vp_get_register(struct vp *v, uint32_t name, struct hv_register_value *out)
+{
+	return core_get(v, name, out) || arch_vp_get_register(v, name, out);
+}
+
 enum hv_status hc_get_vp_registers(struct vp *vp, struct hcall *h)
 {
 	enum hv_status s = HV_SUCCESS;
@@ -138,7 +143,7 @@ enum hv_status hc_get_vp_registers(struct vp *vp, struct hcall *h)
 		uint32_t name;
 
 		__builtin_memcpy(&name, h->list + (size_t)h->done * 4, sizeof(name));
-		if (!core_get(v, name, &value) && !arch_vp_get_register(v, name, &value)) {
+		if (!vp_get_register(v, name, &value)) {
 			s = HV_INVALID_PARAMETER;
 			break;
 		}
@@ -161,6 +166,11 @@ static enum hv_status set_one(struct vp *v, uint32_t name, const struct hv_regis
 		}
 		if (v->partition->state != RD_PARTITION_ACTIVE) {
 			return HV_INVALID_PARTITION_STATE;
+		}
+		if (!v->partition->launch.sealed) { /* nothing of the partition has run so far */
+			const struct attest_policy nothing = { 0 };
+
+			launch_seal(v->partition, &nothing);
 		}
 		__atomic_fetch_and(&v->suspended, ~bit, __ATOMIC_SEQ_CST);
 		vp_wake(v);

@@ -3,6 +3,7 @@
 #define HV_CORE_PARTITION_H
 #include "hv/abi/tlfs.h"
 #include "hv/core/exit.h"
+#include "hv/core/launch.h"
 #include "hv/core/lock.h"
 #include "hv/core/npt.h"
 #include "hv/core/types.h"
@@ -46,7 +47,8 @@ struct partition {
 	uint64_t reference_tsc_msr;
 	uint64_t tsc_invariant_control;
 	uint64_t crash[6];
-	uint64_t time_base; /* reference time of the hypervisor when the partition was made */
+	struct launch launch; /* [partitions_lock] */
+	uint64_t time_base;   /* reference time of the hypervisor when the partition was made */
 	/* what it tried and was refused (atomic) */
 	uint64_t denied_msr, denied_port, denied_memory, denied_insn;
 	uint64_t intercepts; /* atomic */

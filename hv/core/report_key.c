@@ -16,9 +16,10 @@ static bool exists;
 static uint8_t cose[REPORT_COSE_SIZE];
 static uint8_t kid[REPORT_KID_SIZE];
 static uint8_t bootseed[ATTEST_SEED];
-static uint64_t owner_now; /* whose signature is being made; 0: nobody's */
-static uint64_t seen_ns;   /* when it came last */
-static uint8_t digest_now[ATTEST_DIGEST];
+static bool busy; /* a signature of what follows is being made */
+static bool busy_urgent;
+static uint8_t busy_digest[ATTEST_DIGEST];
+static uint64_t busy_ns; /* when somebody asked for it last */
 
 static void wipe(void *p, size_t n)
 {
@@ -109,7 +110,7 @@ enum attest_state report_key_make(const uint8_t *entropy, size_t n)
 	} else {
 		crypto_key_forget();
 	}
-	owner_now = 0;
+	busy = false;
 	lock_release(&lock);
 	wipe(words, sizeof(words));
 	wipe(seed, sizeof(seed));
@@ -150,26 +151,27 @@ bool report_key_random(uint8_t *out, size_t n)
 	return ok;
 }
 
-/* Locks: lock. Whether the turn is owner's, or becomes so. */
-static bool turn(uint64_t owner, const uint8_t *digest)
+/* Locks: lock. Whether the signature under way is of this digest, or becomes so. */
+static bool turn(const uint8_t *digest, bool urgent)
 {
 	uint64_t now = time_ns();
 
-	if (owner_now == owner && __builtin_memcmp(digest_now, digest, sizeof(digest_now)) == 0) {
-		seen_ns = now;
+	if (busy && __builtin_memcmp(busy_digest, digest, sizeof(busy_digest)) == 0) {
+		busy_ns = now;
 		return true;
 	}
-	if (owner_now != 0 && owner_now != owner && now - seen_ns < REPORT_PATIENCE_NS) {
+	if (busy && now - busy_ns < REPORT_PATIENCE_NS && (busy_urgent || !urgent)) {
 		return false;
 	}
-	__builtin_memcpy(digest_now, digest, sizeof(digest_now));
-	owner_now = owner;
-	seen_ns = now;
+	__builtin_memcpy(busy_digest, digest, sizeof(busy_digest));
+	busy = true;
+	busy_urgent = urgent;
+	busy_ns = now;
 	crypto_sign_start(digest);
 	return true;
 }
 
-enum report_step report_key_sign(uint64_t owner, const uint8_t digest[ATTEST_DIGEST],
+enum report_step report_key_sign(const uint8_t digest[ATTEST_DIGEST], bool urgent,
 				 uint8_t signature[REPORT_SIGNATURE])
 {
 	enum report_step result = REPORT_AGAIN;
@@ -177,11 +179,11 @@ enum report_step report_key_sign(uint64_t owner, const uint8_t digest[ATTEST_DIG
 	lock_acquire(&lock);
 	if (!exists) {
 		result = REPORT_NO_KEY;
-	} else if (turn(owner, digest)) {
+	} else if (turn(digest, urgent)) {
 		enum crypto_step step = crypto_sign_step(signature);
 
 		if (step != CRYPTO_MORE) {
-			owner_now = 0;
+			busy = false;
 			result = step == CRYPTO_DONE ? REPORT_DONE : REPORT_NO_KEY;
 		}
 	}

@@ -27,13 +27,13 @@ const uint8_t *report_key_bootseed(void); /* ATTEST_SEED random bytes of this bo
 bool report_key_random(uint8_t *out, size_t n) MUST_CHECK;
 
 /*
- * ES384 over a message, whose SHA-384 is `digest`, for `owner` (any non-zero number that tells callers apart), in pieces of about an
- * eighth of a signature: REPORT_AGAIN until it is made. One signature is made at a time; an owner who does not come
- * back for REPORT_PATIENCE_NS loses its turn to another. Locks: takes its own.
+ * ES384 over a message, whose SHA-384 is `digest`, in pieces of about an eighth of a signature: REPORT_AGAIN until it is made, whoever
+ * asks with this digest. One is made at a time; who does not come back for REPORT_PATIENCE_NS, or is not urgent when
+ * somebody urgent comes, starts anew. Locks: takes its own.
  */
 #define REPORT_PATIENCE_NS 20000000ull
 enum report_step { REPORT_DONE, REPORT_AGAIN, REPORT_NO_KEY };
-enum report_step report_key_sign(uint64_t owner, const uint8_t digest[ATTEST_DIGEST],
+enum report_step report_key_sign(const uint8_t digest[ATTEST_DIGEST], bool urgent,
 				 uint8_t signature[REPORT_SIGNATURE]) MUST_CHECK;
 
 #endif

@@ -110,6 +110,9 @@ static inline bool vp_ready(const struct vp *vp)
 }
 /* [owner] After it has halted or taken INIT: of a child that will never go on the parent is told. */
 void vp_parked(struct vp *vp);
+/* A register by its TLFS name; the VP is off its CPU, or has never run. false: there is no such register. Locks: partitions_lock. */
+struct hv_register_value;
+bool vp_get_register(struct vp *vp, uint32_t name, struct hv_register_value *out) MUST_CHECK;
 void vp_inject_gp(struct vp *vp);
 void vp_inject_ud(struct vp *vp);
 /* Length of the instruction that exited: the CPU's word, else decoded; 0 where it cannot be found. */
