@@ -25,7 +25,7 @@ struct sandbox_policy {
 };
 
 /*
- * Rules that every process needs for its loop and its end (exit_group, rt_sigreturn, ...) are not implied: each policy names
+ * Rules that every process needs for its loop and its end (exit_group, ...) are not implied: each policy names
  * all that it allows. Environment REDOUBT_SANDBOX_WITHOUT=n (tests only, honoured only when the manager passed it) leaves rule n
  * out. Fails: false with errno; the caller must then exit.
  */

@@ -32,7 +32,6 @@ static const struct sandbox_rule rules[] = {
 	ANY(timerfd_settime, "post: a full queue is tried again"),
 	{ __NR_clock_gettime, 0, 0, 0, "now, where the vDSO cannot answer" },
 	ANY(close, "drop_socket, sweep, ipc_drop_fds"),
-	ANY(rt_sigreturn, "return from a signal handler, should one ever run"),
 	ANY(exit_group, "the end"),
 	{ SANDBOX_END, -1, 0, 0, 0 },
 };

@@ -422,6 +422,14 @@ group_share() {
 
 killed_by_filter() { dmesg | grep -q "type=1326 .*sig=31 .*syscall=$1 "; }
 enough() { killed_by_filter "$1" || more_lines sb "VM end" 0 || state_is sb failed; }
+ready_again() { killed_by_filter "$3" || case $(process sb "$1") in "" | "$2") false ;; esac; }
+# What only a user or a death brings about: keys on the console, a device process that ends and comes back.
+stir() { # CALL
+	printf 'x\n' | timeout 3 hvctl console sb >/dev/null 2>&1
+	old=$(process sb sb/ic)
+	[ -z "$old" ] || kill -9 "$old"
+	wait_for 20 ready_again sb/ic "$old" "$1"
+}
 group_sandbox() {
 	manager_ends
 	disk sb.img 16
@@ -443,6 +451,7 @@ group_sandbox() {
 		hvctl start sb >/tmp/out 2>&1
 		uplink
 		wait_for 120 enough $call
+		killed_by_filter $call || ! state_is sb running || stir $call
 		# what is needed for a second process, a stop, or an end
 		killed_by_filter $call || hvctl stop sb --timeout 3 >/dev/null 2>&1
 		hvctl kill sb >/dev/null 2>&1
