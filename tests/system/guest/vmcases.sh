@@ -103,8 +103,8 @@ programs_left() {
 none_left() { [ -z "$(programs_left)" ]; }
 pool_is() { [ "$(number pool_free_bytes)" = "$1" ]; }
 nothing_left() { # POOL BYTES: nothing of a guest remains
-	wait_for 20 pool_is "$1" || no "pool: $(number pool_free_bytes) of $1 bytes free"
-	wait_for 5 none_left || no "processes left: $(programs_left | tr '\n' ' ')"
+	wait_for 60 pool_is "$1" || no "pool: $(number pool_free_bytes) of $1 bytes free"
+	wait_for 30 none_left || no "processes left: $(programs_left | tr '\n' ' ')"
 }
 gone() { # NAME...
 	local g
@@ -151,7 +151,7 @@ group_guests() {
 	for g in $GUESTS; do
 		i=$((i + 1)) k=${g%:*} v=${g#*:} n=$k-${v}vp
 		begin "$n"
-		if wait_line $n "VM end" 240; then
+		if wait_line $n "VM end" 400; then
 			is "$n: processors" "$(said $n 'VM init' | sed 's/.* cpus \([0-9]*\) .*/\1/')" $v
 			is "$n: clock" "$(said $n 'VM init' | sed 's/.* clock //')" hyperv_clocksource_tsc_page
 			case $k in *cloud) has=$(said $n 'VM init' | grep -c cloud) ;; *) has=$(said $n 'VM init' | grep -vc cloud) ;; esac
@@ -166,7 +166,7 @@ group_guests() {
 	pool=$POOL
 	for g in $GUESTS; do
 		n=${g%:*}-${g#*:}vp
-		hvctl stop $n --timeout 40 --json >/tmp/out 2>&1
+		hvctl stop $n --timeout 90 --json >/tmp/out 2>&1
 		grep -q '"forced": false' /tmp/out || no "$n was stopped by force"
 		is "$n: reason" "$(reason $n)" "shut down"
 		wait_line $n "VM bye" 1
@@ -233,7 +233,7 @@ group_work() {
 	wait_line w "VM pass ioerror" 180 && sleep 1
 	[ "$(lines w 'VM pass ioerror')" = 1 ] || no "an I/O error before the image was cut"
 	dd if=/dev/null of=/vm/cut.img bs=1048576 seek=1 2>/dev/null
-	wait_line w "VM end" 120
+	wait_line w "VM end" 300
 	no_failures w
 	is "disks that the guest has" "$(lines w 'VM pass disk')$(lines w 'VM pass readonly')$(lines w 'VM pass ioerror')" 112
 	errors=$(hvctl show w --json | sed -n 's/.*"errors": \([0-9]*\).*/\1/p')
@@ -245,7 +245,7 @@ group_reboot() {
 	begin reboot
 	define again $SMALL 96 1 "vmend=reboot"
 	start again
-	wait_for 60 more_lines again "VM init" 1 || no "no second start: state $(state again)"
+	wait_for 300 more_lines again "VM init" 1 || no "no second start: state $(state again)"
 	resets=$(hvctl show again --json | sed -n 's/.*"resets": \([0-9]*\).*/\1/p')
 	[ "${resets:-0}" -ge 1 ] || no "hvctl show counts no reset"
 	grep -q "again: reset: the guest reset itself" $LOG || no "the manager's log has no reset"
@@ -253,6 +253,22 @@ group_reboot() {
 	is state "$(state again)" off
 	gone again
 	finish "$resets resets"
+}
+# The guest's drivers go and come back: unload, then everything anew.
+group_reconnect() {
+	begin reconnect
+	disk r.img 16
+	define r $SMALL 96 2 "vmip=10.77.0.12 vm=disk:lun0,reconnect,vmbus,disk:lun0,ping:$ROOT_IP vmend=wait" /vm/r.img
+	start r
+	uplink
+	wait_line r "VM end" 180
+	no_failures r
+	is checks "$(lines r 'VM pass')" 5
+	is contacts "$(lines r 'VM pass reconnect')" 1
+	hvctl stop r --timeout 60 --json >/tmp/out 2>&1
+	is reason "$(reason r)" "shut down"
+	gone r
+	finish "$(said r 'info vmbus' | cut -c1-40)"
 }
 group_ps() {
 	begin ps
@@ -262,8 +278,8 @@ group_ps() {
 }
 works_on() { # NAME TEXT: its disk work goes on by two rounds, its network too
 	r=$(lines w "VM work round")
-	wait_for 60 more_lines w "VM work round" $((r + 1)) || no "$1: no more disk work"
-	wait_for 30 ping -c 1 -W 2 10.77.0.11 || no "$1: no more network"
+	wait_for 240 more_lines w "VM work round" $((r + 1)) || no "$1: no more disk work"
+	wait_for 120 ping -c 1 -W 2 10.77.0.11 || no "$1: no more network"
 }
 fetch() {
 	rm -f /tmp/got
@@ -282,7 +298,7 @@ group_kill() {
 		job=$!
 		sleep 0.3
 		[ -z "$old" ] || kill -9 $old
-		wait_for 30 sh -c "[ -n \"\$(hvctl ps $vm | awk '\$1 == \"$full\" && \$2 == \"ready\" && \$3 != \"$old\"')\" ]" ||
+		wait_for 120 sh -c "[ -n \"\$(hvctl ps $vm | awk '\$1 == \"$full\" && \$2 == \"ready\" && \$3 != \"$old\"')\" ]" ||
 			no "$full does not start again"
 		works_on $p
 		wait $job
@@ -299,7 +315,7 @@ group_worker() {
 	finish "$(tail -1 /tmp/out)"
 	begin kill-vmworker
 	kill -9 "$(process w w/vmworker)"
-	wait_for 30 state_is w failed || no "state $(state w)"
+	wait_for 120 state_is w failed || no "state $(state w)"
 	case $(reason w) in vmworker*KILL*) ;; *) no "reason: $(reason w)" ;; esac
 	nothing_left $POOL
 	text=$(reason w)

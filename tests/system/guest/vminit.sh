@@ -94,6 +94,16 @@ run_check() {
 		done
 		echo "VM pass retarget $(cat /sys/bus/vmbus/devices/*/channels/*/cpu | tr '\n' ' ')"
 		;;
+	reconnect) # the drivers go, the last of them with an unload, and come back with a new contact
+		for m in hv_netvsc hv_storvsc hv_utils hv_vmbus; do
+			rmmod $m 2>/tmp/err || { echo "VM fail reconnect rmmod $m: $(cat /tmp/err)"; return; }
+		done
+		for m in hv_vmbus hv_utils hv_storvsc hv_netvsc; do
+			insmod "/m/$m.ko" 2>/tmp/err || { echo "VM fail reconnect insmod $m: $(cat /tmp/err)"; return; }
+		done
+		[ -z "$address" ] || net_up
+		echo "VM pass reconnect"
+		;;
 	unbind)	# every driver leaves its device: channels close
 		for d in /sys/bus/vmbus/drivers/*/vmbus* /sys/bus/vmbus/drivers/*/*-*-*; do
 			[ -e "$d" ] && echo "${d##*/}" >"${d%/*}/unbind"
@@ -145,7 +155,7 @@ run_check() {
 	esac
 }
 
-if [ -n "$address" ]; then
+net_up() {
 	ip link set lo up
 	if wait_for test -e /sys/class/net/eth0; then
 		ip addr add "$address/24" dev eth0
@@ -156,7 +166,8 @@ if [ -n "$address" ]; then
 		run_check channels
 		run_check dmesg 15
 	fi
-fi
+}
+[ -z "$address" ] || net_up
 
 IFS=,
 for c in $checks; do
