@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Runs a fuzz harness over every file of its corpus folders, without libFuzzer: the corpus is a regression test.
- * Usage: replay_<name> FOLDER...
+ * Runs a fuzz harness over every file of its corpus folders, without libFuzzer: the corpus is a regression test; or over one
+ * input, for fuzz/replay.
+ * Usage: replay_<name> FOLDER|FILE...
  * Exit: 0 all inputs ran, 1 a folder or file cannot be read or there was no input. A finding aborts the program.
  */
 #include <dirent.h>
@@ -42,8 +43,13 @@ static int replay_file(const char *path)
 	return result;
 }
 
-static int replay_folder(const char *folder, size_t *count)
+static int replay_path(const char *folder, size_t *count)
 {
+	struct stat st;
+	if (stat(folder, &st) == 0 && S_ISREG(st.st_mode)) {
+		(*count)++;
+		return replay_file(folder);
+	}
 	DIR *dir = opendir(folder);
 	if (!dir) {
 		fprintf(stderr, "replay: %s: %s\n", folder, strerror(errno));
@@ -72,12 +78,12 @@ int main(int argc, char **argv)
 {
 	size_t count = 0;
 	for (int i = 1; i < argc; i++) {
-		if (replay_folder(argv[i], &count) != 0) {
+		if (replay_path(argv[i], &count) != 0) {
 			return 1;
 		}
 	}
 	if (count == 0) {
-		fprintf(stderr, "replay: no input; usage: %s FOLDER...\n", argv[0]);
+		fprintf(stderr, "replay: no input; usage: %s FOLDER|FILE...\n", argv[0]);
 		return 1;
 	}
 	printf("%zu inputs replayed\n", count);

@@ -12,6 +12,15 @@ foreach(test ${style_tests})
 	set_tests_properties(style.${stem} PROPERTIES LABELS "style" TIMEOUT 300)
 endforeach()
 
+# fuzz/campaign and fuzz/replay, on a toy target that each test builds.
+file(GLOB fuzz_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/test_*.py)
+foreach(test ${fuzz_tests})
+	get_filename_component(stem ${test} NAME_WE)
+	string(REGEX REPLACE "^test_" "" stem ${stem})
+	add_test(NAME fuzz.${stem} COMMAND ${REDOUBT_PYTHON} -B ${test} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+	set_tests_properties(fuzz.${stem} PROPERTIES LABELS "fuzz" TIMEOUT 300)
+endforeach()
+
 add_test(NAME image.hardening
 	COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/mitigations/build/check_image.py ${REDOUBT_PRODUCT}/redoubt.elf64)
 add_test(NAME image.programs
