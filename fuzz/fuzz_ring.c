@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/guest/ring_guest.h"
-#include "fuzz/script.h"
+#include "fuzz/oracle.h"
 #include "hv/wire/gmem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -52,22 +52,22 @@ static struct {
 	} fetched[ACCESSES_MAX];
 	unsigned fetches;
 	bool twice; /* pages have several places: a fetch does not tell which */
-} watch;
+} look;
 
 static void watch_begin(const struct ring *r)
 {
-	watch.active = r;
-	watch.accesses = 0;
-	watch.fetches = 0;
+	look.active = r;
+	look.accesses = 0;
+	look.fetches = 0;
 }
 
 static void disturb(void)
 {
-	struct script *s = watch.script;
+	struct script *s = look.script;
 	unsigned where;
 
 	/* A call makes a few accesses, and one for each piece of a page: bounded, whatever is written meanwhile. */
-	CHECK_FUZZ(watch.accesses++ < ACCESSES_MAX);
+	CHECK_FUZZ(look.accesses++ < ACCESSES_MAX);
 	if (s == NULL || (script_take(s, 1) & 3) != 1) {
 		return;
 	}
@@ -75,7 +75,7 @@ static void disturb(void)
 	if ((where & 0x8000) != 0) { /* where it hurts: indices, or the descriptor that is next */
 		uint32_t v = (uint32_t)script_take(s, 2);
 
-		ring_guest_set(watch.active == &in ? &to_host : &to_guest, where % 16 & ~3u, v);
+		ring_guest_set(look.active == &in ? &to_host : &to_guest, where % 16 & ~3u, v);
 		return;
 	}
 	for (unsigned i = 0; i < 8; i++) {
@@ -95,23 +95,24 @@ static bool is_data(const struct ring *r, uint64_t gpa, size_t len)
 
 static bool watch_in(const struct gmem *m, uint64_t gpa, void *to, size_t len)
 {
-	CHECK_FUZZ(m == &mem && len != 0 && watch.active == &in && is_data(&in, gpa, len));
-	CHECK_FUZZ(watch.fetches < ACCESSES_MAX);
-	for (unsigned i = 0; i < watch.fetches; i++) {
-		CHECK_FUZZ(watch.twice ||
-			   !range_overlaps(gpa, len, watch.fetched[i].gpa, watch.fetched[i].len));
+	CHECK_FUZZ(m == &mem && len != 0 && look.active == &in && is_data(&in, gpa, len));
+	CHECK_FUZZ(look.fetches < ACCESSES_MAX);
+	for (unsigned i = 0; i < look.fetches; i++) {
+		CHECK_FUZZ(look.twice ||
+			   !range_overlaps(gpa, len, look.fetched[i].gpa, look.fetched[i].len));
 	}
-	watch.fetched[watch.fetches].gpa = gpa;
-	watch.fetched[watch.fetches++].len = len;
-	memcpy(to, memory + gpa, len);
+	look.fetched[look.fetches].gpa = gpa;
+	look.fetched[look.fetches++].len = len;
+	CHECK_FUZZ(gmem_copy_in(m, gpa, to, len));
 	disturb();
 	return true;
 }
 
 static bool watch_out(const struct gmem *m, uint64_t gpa, const void *from, size_t len)
 {
-	CHECK_FUZZ(m == &mem && len != 0 && watch.active == &out && is_data(&out, gpa, len));
-	memcpy(memory + gpa, from, len);
+	CHECK_FUZZ(m == &mem && len != 0 && look.active == &out && is_data(&out, gpa, len));
+	oracle_clean(from, len);
+	CHECK_FUZZ(gmem_copy_out(m, gpa, from, len));
 	disturb();
 	return true;
 }
@@ -120,8 +121,8 @@ static uint32_t watch_load(const struct gmem *m, uint64_t gpa)
 {
 	uint32_t v;
 
-	CHECK_FUZZ(m == &mem && gpa >> 12 == watch.active->pfn[0] && (gpa & 4095) < 16);
-	memcpy(&v, memory + gpa, 4);
+	CHECK_FUZZ(m == &mem && gpa >> 12 == look.active->pfn[0] && (gpa & 4095) < 16);
+	v = gmem_load32(m, gpa);
 	disturb();
 	return v;
 }
@@ -130,13 +131,13 @@ static void watch_store(const struct gmem *m, uint64_t gpa, uint32_t v)
 {
 	unsigned field = gpa & 4095;
 
-	CHECK_FUZZ(m == &mem && gpa >> 12 == watch.active->pfn[0]);
-	if (watch.active == &in) {
+	CHECK_FUZZ(m == &mem && gpa >> 12 == look.active->pfn[0]);
+	if (look.active == &in) {
 		CHECK_FUZZ(field == RING_GUEST_READ || field == RING_GUEST_MASK);
 	} else {
 		CHECK_FUZZ(field == RING_GUEST_WRITE || field == RING_GUEST_PENDING);
 	}
-	memcpy(memory + gpa, &v, 4);
+	gmem_store32(m, gpa, v);
 	disturb();
 }
 
@@ -213,7 +214,7 @@ static void open_rings(bool fresh)
 		ring_guest_init(&to_guest);
 		memset(&up, 0, sizeof(up));
 		memset(&down, 0, sizeof(down));
-		up.honest = down.honest = !watch.twice && watch.script == NULL;
+		up.honest = down.honest = !look.twice && look.script == NULL;
 		up.asleep = down.asleep = true;
 	}
 	watch_begin(&in);
@@ -224,7 +225,7 @@ static void open_rings(bool fresh)
 	down.waiting = false; /* a process that starts again retries by itself */
 	up.asleep = false;
 	if (!good) {
-		watch.script = NULL;
+		look.script = NULL;
 		open_rings(true);
 	}
 	check_ring(&in);
@@ -283,6 +284,30 @@ static uint32_t size_from(struct script *s, uint32_t limit)
 	uint32_t v = (uint32_t)script_take(s, 2);
 
 	return (v & 0xe000) == 0 ? (v & 0x1fff) * 8 % limit : (v & 0xff) % limit;
+}
+
+/* Pages that are none, too few, too many. */
+static void act_open_bad(struct script *s)
+{
+	uint64_t pfn[3] = { 1, script_take(s, 8), 2 };
+	uint32_t pages = (uint32_t)script_take(s, 2);
+	struct ring r;
+
+	pages = pages > RING_PAGES_MAX ? pages : pages % 4;
+	watch_begin(&r);
+	r.pfn = pfn;
+	if (pages != 2 && pages != 3) {
+		CHECK_FUZZ(!ring_open_in(&r, &mem, pfn, pages) &&
+			   !ring_open_out(&r, &mem, pfn, pages));
+	} else if (pfn[1] >= PAGES) {
+		CHECK_FUZZ(!ring_open_in(&r, &mem, pfn, pages) &&
+			   !ring_open_out(&r, &mem, pfn, pages));
+	}
+	watch_begin(&in);
+	if (look.script == NULL) {
+		CHECK_FUZZ(ring_waiting(&in) ==
+			   (ring_guest_get(&to_host, RING_GUEST_WRITE) != in.own));
+	}
 }
 
 static void act_put(struct script *s)
@@ -413,18 +438,46 @@ static void act_guest_raw(struct script *s)
 	}
 }
 
+/* The door itself: memory with the hole below 4 GiB, at addresses of any kind. Nothing is touched. */
+static void probe(struct script *s)
+{
+	struct gmem m = { memory, (script_take(s, 1) & 1) != 0 ? GMEM_LOW_LIMIT + MEMORY : MEMORY };
+	uint64_t gpa = script_take(s, 8), len = script_take(s, 4);
+	uint64_t low = m.size < GMEM_LOW_LIMIT ? m.size : GMEM_LOW_LIMIT;
+	uint64_t last = gpa + (len != 0 ? len - 1 : 0);
+	bool in_low = last < low && gpa <= last;
+	bool in_high = gpa >= GMEM_HIGH_BASE && gpa <= last && last - GMEM_HIGH_BASE < m.size - low;
+	uint8_t byte = 0;
+
+	if (len == 0) {
+		return; /* empty: at the end, too */
+	}
+	CHECK_FUZZ(gmem_check(&m, gpa, len) == (in_low || in_high));
+	CHECK_FUZZ(gmem_direct(&m, gpa, len) == (in_low    ? memory + gpa
+						 : in_high ? memory + low + (gpa - GMEM_HIGH_BASE)
+							   : NULL));
+	if (!in_low && !in_high) {
+		CHECK_FUZZ(!gmem_copy_in(&m, gpa, &byte, len) &&
+			   !gmem_copy_out(&m, gpa, &byte, len));
+	}
+	if ((gpa & 3) != 0 || !gmem_check(&m, gpa, 4)) {
+		gmem_store32(&m, gpa, 1); /* to nowhere */
+		CHECK_FUZZ(gmem_load32(&m, gpa) == 0);
+	}
+}
+
 static void setup(unsigned flags)
 {
 	unsigned pages = 2 + (flags >> 4 & 3);
 
 	memset(memory, 0x11, sizeof(memory));
-	memset(&watch, 0, sizeof(watch));
-	watch.twice = (flags & 1) != 0;
+	memset(&look, 0, sizeof(look));
+	look.twice = (flags & 1) != 0;
 	for (unsigned i = 0; i < 5; i++) { /* 5 and 12 have no common divisor: all differ */
 		pfn_in[i] = i * 5 % PAGES;
 		pfn_out[i] = (i + 5) * 5 % PAGES;
 	}
-	if (watch.twice) {
+	if (look.twice) {
 		pfn_in[1] = pfn_in[0];
 		pfn_out[1] = pfn_in[0];
 		pfn_out[2] = pfn_out[0];
@@ -442,7 +495,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	flags = (unsigned)script_take(&s, 1);
 	setup(flags);
 	if ((flags & 2) != 0) {
-		watch.script = &s;
+		look.script = &s;
 	}
 	open_rings(true);
 	for (unsigned i = 0; i < STEPS && script_action(&all, &s); i++) {
@@ -459,6 +512,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			watch_begin(&in);
 			ring_mask(&in, (op & 16) != 0);
 			up.asleep = false; /* it looks again */
+			break;
+		case 13:
+			probe(&s);
 			break;
 		case 3: /* the guest's own mask */
 			ring_guest_set(&to_guest, RING_GUEST_MASK, op >> 4 & 1);
@@ -478,6 +534,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 11:
 		case 12:
 			act_take(&s);
+			break;
+		case 14:
+			act_open_bad(&s);
 			break;
 		default:
 			act_guest_put(&s);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tests/guest/ring_guest.h"
-#include "fuzz/script.h"
+#include "fuzz/oracle.h"
 #include "hv/host/lib/start.h"
 #include "hv/host/storvsp/storvsp.h"
 
@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define PAGES 80u
 #define RINGS 12u /* pages below are the rings */
 #define BLOCKS 4096u
-#define SENT_MAX 4096u
+#define SENT_MAX ONCE_MAX
 
 static _Alignas(4096) uint8_t memory[PAGES * 4096];
 static const uint64_t ring_pfn[5] = { 9, 4, 11, 3, 2 };
@@ -30,8 +30,7 @@ static struct kept kept;
 static uint64_t running;              /* what the disks have */
 static bool unwatched;                /* an end of a watch is under way */
 static bool ring_spoilt, kept_spoilt; /* then no answer is promised, or any may come */
-static uint32_t sent;
-static uint8_t outstanding[SENT_MAX];
+static struct once requests;
 
 /* ---- what the session needs of its process ---- */
 
@@ -89,10 +88,10 @@ static void send_packet(uint16_t type, uint16_t flags, const uint8_t *head, uint
 	uint8_t p[2048] = { 0 };
 	uint16_t header8 = (uint16_t)(2 + head_length / 8),
 		 total8 = (uint16_t)(header8 + length / 8);
-	uint64_t id = 0x1000 + sent;
+	uint64_t id = 0x1000 + requests.count;
 	bool signal;
 
-	if (sent == SENT_MAX) {
+	if (requests.count == SENT_MAX) {
 		return;
 	}
 	memcpy(p, &type, 2);
@@ -103,7 +102,7 @@ static void send_packet(uint16_t type, uint16_t flags, const uint8_t *head, uint
 	memcpy(p + 16, head, head_length);
 	memcpy(p + header8 * 8u, payload, length);
 	if (ring_guest_put(&to_host, p, total8 * 8u, &signal)) {
-		outstanding[sent++] = flags & 1;
+		(void)once_expect(&requests, (flags & 1) != 0);
 		ring_spoilt |= total8 * 8u > STORVSP_PACKET_MAX;
 	}
 }
@@ -187,6 +186,7 @@ static void send_srb(struct script *in, unsigned op)
 		head[16] = 9;
 		ring_spoilt = true;
 	}
+	watch.twice |= first == 255 || count > 2; /* pages that are named twice */
 	/* The guest's data, among them UNMAP's list. */
 	for (unsigned i = 0; i < 24 && (first & 8) != 0 && offset < 4000; i++) {
 		static const uint8_t list[24] = { 0, 22, 0, 16, [14] = 1, [19] = 8 };
@@ -223,8 +223,7 @@ static void take_reply(void)
 	CHECK_FUZZ(n == 16 + VSTOR_PACKET_BYTES && p[0] == RING_COMPLETION &&
 		   p[16] == VSTOR_COMPLETE_IO);
 	memcpy(&id, p + 8, 8);
-	CHECK_FUZZ(id >= 0x1000 && id < 0x1000 + sent && outstanding[id - 0x1000] == 1);
-	outstanding[id - 0x1000] = 0;
+	once_answered(&requests, id - 0x1000);
 }
 
 /* ---- the worker ---- */
@@ -249,6 +248,22 @@ static void open_channel(void)
 	}
 }
 
+/* 256 packets at most, each with its pages and an answer. */
+#define BUDGET (256u * 200u)
+
+static bool run(void)
+{
+	bool more;
+
+	watch_host(BUDGET);
+	more = session_run(&s);
+	watch_guest();
+	if (watch.raced) { /* a second processor of the guest wrote anywhere */
+		ring_spoilt = true;
+	}
+	return more;
+}
+
 static void start_process(bool restarted)
 {
 	running = 0;
@@ -269,7 +284,9 @@ static void finish_disk(uint32_t from, int result)
 	}
 	slot = (uint32_t)__builtin_ctzll(from_there);
 	running &= ~(1ull << slot);
+	watch_host(BUDGET);
 	session_disk_done(&s, slot, result);
+	watch_guest();
 }
 
 static void end_watch(void)
@@ -296,17 +313,19 @@ static void close_channel(void)
 	}
 	end_watch();
 	CHECK_FUZZ(!c->open && s.chan == NULL && s.used == 0);
-	memset(outstanding, 0, sizeof(outstanding));
+	once_clear(&requests);
 	ring_guest_init(&to_host);
 	ring_guest_init(&from_host);
 	ring_spoilt = false;
 	kept_spoilt = false;
+	watch.twice = watch.raced = false;
 }
 
 static void spoil(struct script *in, unsigned op)
 {
 	uint32_t at = (uint32_t)script_take(in, 2), value = (uint32_t)script_take(in, 2);
 
+	watch.stale |= (op & 0x10) != 0;
 	if ((op & 0x10) != 0) { /* what the next process finds */
 		((uint8_t *)&kept)[at * 3 % sizeof(kept)] = (uint8_t)value;
 		kept_spoilt = true;
@@ -348,11 +367,14 @@ static void act(struct script *in, unsigned op)
 		}
 		break;
 	case 10:
-		(void)session_run(&s);
+		(void)run();
 		break;
 	case 11:
 		close_channel();
 		open_channel();
+		break;
+	case 15:
+		watch_race_arm(in, sizeof(memory));
 		break;
 	case 12: /* dies; another one goes on */
 		start_process(true);
@@ -363,7 +385,7 @@ static void act(struct script *in, unsigned op)
 		break;
 	default:
 		session_channel_event(&s);
-		(void)session_run(&s);
+		(void)run();
 		break;
 	}
 }
@@ -371,8 +393,9 @@ static void act(struct script *in, unsigned op)
 /* Nobody does anything else any more: everything must be answered. */
 static void drain(void)
 {
+	watch.race.countdown = 0;
 	for (unsigned i = 0; i < 4 * SENT_MAX; i++) {
-		bool more = session_run(&s);
+		bool more = run();
 
 		take_reply();
 		if (running == 0 && s.used == 0 && !more &&
@@ -386,9 +409,7 @@ static void drain(void)
 		return;
 	}
 	CHECK_FUZZ(s.used == 0 && s.waiting == 0 && s.resets == 0);
-	for (uint32_t i = 0; i < sent; i++) {
-		CHECK_FUZZ(outstanding[i] == 0);
-	}
+	once_all(&requests);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -397,8 +418,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(memory, 0, sizeof(memory));
 	memset(&kept, 0, sizeof(kept));
-	memset(outstanding, 0, sizeof(outstanding));
-	sent = 0;
+	once_clear(&requests);
+	watch_clear();
+	watch_ring(ring_pfn[0]);
+	watch_ring(ring_pfn[3]);
 	ring_spoilt = kept_spoilt = false;
 	s.mem = (struct gmem){ memory, sizeof(memory) };
 	s.disk_count = 3;

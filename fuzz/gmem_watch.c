@@ -28,7 +28,7 @@ FUZZ_QUIET_BEGIN
 #define RINGS_MAX 8u
 #define READ_INDEX 4u
 
-struct watch watch;
+struct watch_state watch;
 static struct {
 	uint64_t gpa, len;
 } fetched[FETCHES_MAX];

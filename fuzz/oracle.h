@@ -114,7 +114,7 @@ struct watch_race { /* a second processor of the guest writes, behind the countd
 	uint32_t length;
 };
 
-struct watch {
+struct watch_state {
 	bool on;
 	bool twice;        /* C3 is not judged: the guest itself named a page twice */
 	bool stale;        /* C9 is not judged */
@@ -126,7 +126,7 @@ struct watch {
 	bool raced; /* one was carried out since watch_clear */
 };
 
-extern struct watch watch;
+extern struct watch_state watch;
 
 void watch_clear(void);
 /* Where the host may write; none is named: anywhere. Pages from 0, at most WATCH_PAGES of them. */
