@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TOPS = (".ci", "attest", "docs", "fuzz", "hv", "mitigations", "redteam", "tests", "tools", "vbs")
+TOPS = (".ci", ".clusterfuzzlite", "attest", "docs", "fuzz", "hv", "mitigations", "redteam", "tests", "tools", "vbs")
 
 
 def files(*suffixes, under=TOPS):
