@@ -7,7 +7,7 @@
 # HARNESS defines LLVMFuzzerTestOneInput. CORPUS is a folder with at least one input; ctest replays every file of it.
 # WITH names further sources that only the harness needs: the session that uses the parser.
 # KIND is stateless (the default) or session: a script of actions. MAX_LEN is the longest input (default 4096).
-# DICT is a dictionary fuzz/dict/*.dict, or a table *.def of which tools/fuzz/dict.py makes one.
+# DICT is a dictionary (fuzz/dict/NAME.dict needs no word), or a table *.def of which tools/fuzz/dict.py makes one.
 # MUTATOR is a file with LLVMFuzzerCustomMutator; it serves libFuzzer, and AFL++ as a library (fuzz/mutator_afl.c).
 # NOT_IN_HYPERVISOR keeps the product object out of the hypervisor image (for the parsers of the device processes); the
 # library wire_program has them all, for the programs of the root.
@@ -50,6 +50,9 @@ macro(_redoubt_words call options lists)
 	endif()
 	if(NOT P_MAX_LEN)
 		set(P_MAX_LEN 4096)
+	endif()
+	if(NOT P_DICT AND EXISTS "${CMAKE_SOURCE_DIR}/fuzz/dict/${P_NAME}.dict")
+		set(P_DICT fuzz/dict/${P_NAME}.dict)
 	endif()
 	foreach(source ${P_SOURCES} ${P_WITH} ${P_MUTATOR} ${P_DICT})
 		if(NOT EXISTS "${CMAKE_SOURCE_DIR}/${source}")
