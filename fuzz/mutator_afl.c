@@ -10,6 +10,9 @@
 #include <string.h>
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+/* A target may have none. */
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+				 uint8_t *to, size_t max, unsigned seed) __attribute__((weak));
 
 struct state {
 	uint64_t random;
@@ -81,8 +84,6 @@ size_t afl_custom_fuzz(void *state, uint8_t *in, size_t size, uint8_t **out, uin
 {
 	struct state *s = state;
 
-	(void)add;
-	(void)add_size;
 	if (s->room < max) {
 		uint8_t *more = realloc(s->out, max);
 
@@ -94,6 +95,12 @@ size_t afl_custom_fuzz(void *state, uint8_t *in, size_t size, uint8_t **out, uin
 		s->room = max;
 	}
 	size = size < max ? size : max;
+	if (LLVMFuzzerCustomCrossOver != NULL && add != NULL && add_size != 0 && size != 0 &&
+	    (next(&s->random) >> 32 & 7) == 0) {
+		*out = s->out;
+		return LLVMFuzzerCustomCrossOver(in, size, add, add_size, s->out, max,
+						 (unsigned)next(&s->random));
+	}
 	memcpy(s->out, in, size);
 	*out = s->out;
 	return LLVMFuzzerCustomMutator(s->out, size, max, (unsigned)next(&s->random));

@@ -33,9 +33,10 @@ def self_test(product, target):
                 ("macro", "#ifdef __AFL_COMPILER\n#define M 1\n#else\n#define M 2\n#endif\nint f(int a)\n{\n\treturn a & M;\n}\n", ":2: the macro"),
                 ("sanitizer", "int f(int a)\n{\n#if __has_feature(address_sanitizer)\n\ta = 0;\n#endif\n\treturn a;\n}\n", ":4: the line"),
                 ("in one line", "int f(int a)\n{\n\treturn a + __AFL_COMPILER;\n}\n", "different words")):
-            (root / "a.c").write_text(text)
+            name = what.strip('#').replace(' ', '_') + '.c'
+            (root / name).write_text(text)
             swap = [[w for w in command if not w.endswith(".c")] for command in (product, target)]
-            found = compare("a.c", *swap, root=root)
+            found = compare(name, *swap, root=root)
             if bool(found) != bool(words) or words and words not in " ".join(found):
                 missed.append(f"self-test '{what}': wanted {words}, found {found}")
     if not compare("a.c", product, [*target, "-DFUZZ"]):

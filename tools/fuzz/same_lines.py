@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Whether two compilations of a source see the same lines of the repository's files: for tests/style/test_same_lines.py."""
+import functools
 import json
 import re
 import shlex
@@ -32,6 +33,7 @@ def macros(words):
     return {w for w in words if w.startswith(("-D", "-U", "-include", "-imacros")) and w not in SYSTEM}
 
 
+@functools.lru_cache(maxsize=None)
 def lines(words, source, extra=(), root=ROOT):
     """{(file, line): words} and {(file, line): macro} that the compiler sees of the repository's files."""
     kept, at = [], 0
@@ -67,7 +69,7 @@ def compare(source, product, target, root=ROOT):
     """Findings: where the two commands do not compile the same."""
     if macros(product) != macros(target):
         return [f"{source}: macros on the command line differ: {sorted(macros(product) ^ macros(target))}"]
-    (code, defined), (code2, defined2) = lines(product, source, root=root), lines(target, source, ENGINE, root)
+    (code, defined), (code2, defined2) = lines(tuple(product), source, root=root), lines(tuple(target), source, ENGINE, root)
     found = [f"{f}:{n}: {'the macro is' if d is defined else 'the line is'} in {'the product' if k in a else 'the fuzz target'} only"
              for d, a, b in ((defined, defined, defined2), (code, code, code2)) for k in sorted({*a} ^ {*b}) for f, n in [k]]
     found += [f"{f}:{n}: product and target see different words: {' '.join(code[f, n])} / {' '.join(code2[f, n])}"
