@@ -23,6 +23,10 @@ from targets import Refused
 ERRORS_MAX = 3  # an engine that cannot run a target so many times in a row is left out there
 
 
+def plural(number):
+    return f"{number} finding{'' if number == 1 else 's'}"
+
+
 class Progress:
     """What a person or a script sees. A status line on a terminal only; findings and the end always."""
 
@@ -262,6 +266,9 @@ class Campaign:
                           if target and path.exists() else (None, ""))
             if failure and failure.key() == finding["key"]:
                 self.findings.shorten(target, finding, path.read_bytes(), failure, self.stopping.is_set)
+            elif target and not self.stopping.is_set():
+                finding["minimised_by"] = "not made smaller: it does not fail any more"
+                self.findings.save(finding)
 
     def run(self):
         """The exit code."""
@@ -302,7 +309,7 @@ class Campaign:
         size = disk.usage(self.store.out)[0]
         running = self.scheduler.running()
         self.progress.status(
-            f"{page.span(self.now())}{rest} | {page.short(execs)} executions | {cov} edges | {len(self.findings.all)} findings | "
+            f"{page.span(self.now())}{rest} | {page.short(execs)} executions | {cov} edges | {plural(len(self.findings.all))} | "
             f"{size >> 20} MiB | {' '.join(running)}",
             elapsed=round(self.now(), 1), executions=execs, edges=cov, findings=len(self.findings.all), disk=size, running=running)
 
@@ -364,7 +371,7 @@ class Campaign:
         if self.failure:
             raise Refused(f"stopped by an error in the campaign itself: {self.failure!r}", 3)
         execs = sum(e["execs"] + sum(e["afl_execs"].values()) for e in self.store.state["targets"].values())
-        self.progress.say(f"{number} findings ({self.fresh} new), {page.short(execs)} executions in {page.span(self.now())}; {where}",
+        self.progress.say(f"{plural(number)} ({self.fresh} new), {page.short(execs)} executions in {page.span(self.now())}; {where}",
                           event="end", findings=number, new=self.fresh, executions=execs, page=str(where))
         return 1 if number else 0
 

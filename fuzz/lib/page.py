@@ -145,8 +145,8 @@ def make(store, findings, now):
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <style>{STYLE}</style></head><body>
 <h1>Fuzz campaign</h1>
-<p class="quiet">{status}; {span(now)} of fuzzing by {state.get('workers', 1)} workers; commit {escape(state.get('commit', 'unknown'))};
-{len(names)} targets; {short(execs)} executions; <span{' class="bad"' if findings else ''}>{len(findings)} findings</span>; page made {made}.</p>
+<p class="quiet">{status}; {span(now)} of fuzzing with {state.get('workers', 1)} at a time; commit {escape(state.get('commit', 'unknown'))};
+{len(names)} targets; {short(execs)} executions; <span{' class="bad"' if findings else ''}>{len(findings)} finding{'' if len(findings) == 1 else 's'}</span>; page made {made}.</p>
 <h2>Findings</h2>{_findings_table(findings)}
 <h2>Targets</h2>{_targets_table(state, findings)}
 <h2>Coverage and executions over time</h2><div class="plots">{"".join(plots)}</div>
