@@ -29,7 +29,7 @@ static uint32_t fields(enum attest_what what, bool text)
 	}
 }
 
-static bool exact(struct cbor_in *in, uint8_t *out, size_t n)
+static bool take_exact(struct cbor_in *in, uint8_t *out, size_t n)
 {
 	struct span s;
 
@@ -52,7 +52,7 @@ static bool field(struct cbor_in *in, uint64_t key, struct attest_event *e)
 		e->what = (enum attest_what)what;
 		return true;
 	case 2:
-		return exact(in, e->digest, sizeof(e->digest));
+		return take_exact(in, e->digest, sizeof(e->digest));
 	case 3:
 		return cbor_take_uint(in, &e->bytes);
 	case 4:
@@ -61,7 +61,7 @@ static bool field(struct cbor_in *in, uint64_t key, struct attest_event *e)
 	case 5:
 		return cbor_take_bytes(in, &e->key);
 	case 6:
-		return exact(in, e->seed, sizeof(e->seed));
+		return take_exact(in, e->seed, sizeof(e->seed));
 	case 7:
 		return cbor_take_uint(in, &e->svn);
 	default:

@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-CALLBACKS = ("vmmgr", "storvsp", "netvsp", "ic")      # the others take no function's address
-PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch")
+CALLBACKS = ("vmmgr", "storvsp", "netvsp", "ic", "redoubt-verify")      # the others take no function's address
+PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch", "redoubt-verify")
 
 
 def run(*words):

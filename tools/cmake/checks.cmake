@@ -28,6 +28,14 @@ add_test(NAME image.programs
 add_test(NAME image.size COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/tools/tcb.py)
 set_tests_properties(image.hardening image.programs image.size PROPERTIES LABELS "image" TIMEOUT 300)
 
+file(GLOB attest_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/attest/test_*.py)
+foreach(test ${attest_tests})
+	get_filename_component(stem ${test} NAME_WE)
+	string(REGEX REPLACE "^test_" "" stem ${stem})
+	add_test(NAME attest.${stem} COMMAND ${REDOUBT_PYTHON} -B ${test} ${REDOUBT_PRODUCT} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+	set_tests_properties(attest.${stem} PROPERTIES LABELS "attest" TIMEOUT 300)
+endforeach()
+
 if(NOT REDOUBT_SYSTEM MATCHES "^(none|subset|all)$")
 	message(FATAL_ERROR "REDOUBT_SYSTEM is none, subset or all, not '${REDOUBT_SYSTEM}'")
 endif()

@@ -62,7 +62,8 @@ SEEDS = {
                      "entry": b"\2\2\0\1" + b"\x0b\0\x20" + bytes(64) + b"\x0c\0\x30" + bytes(64)},
 }
 
-for name, seeds in SEEDS.items():
-    (CORPUS / name).mkdir(parents=True, exist_ok=True)
-    for seed, data in seeds.items():
-        (CORPUS / name / seed).write_bytes(data)
+if __name__ == "__main__":
+    for name, seeds in SEEDS.items():
+        (CORPUS / name).mkdir(parents=True, exist_ok=True)
+        for seed, data in seeds.items():
+            (CORPUS / name / seed).write_bytes(data)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""Runs redoubt-verify for the tests, and says what it should have said."""
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Check:
+    """Counts cases; finish() ends the program."""
+    def __init__(self, build):
+        self.tool, self.count, self.findings = Path(build) / "redoubt-verify", 0, []
+        self.scratch = tempfile.TemporaryDirectory()
+        self.folder = Path(self.scratch.name)
+        if not self.tool.is_file():
+            sys.exit(f"FAIL {self.tool} does not exist: tools/dev build")
+
+    def file(self, name, data):
+        path = self.folder / name
+        path.write_bytes(data if isinstance(data, bytes) else json.dumps(data, indent=1).encode())
+        return path
+
+    def run(self, *words, timeout=10):
+        done = subprocess.run([self.tool, *map(str, words)], capture_output=True, timeout=timeout)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def expect(self, what, code, failed, *words):
+        """One case, as JSON and for people: exit code and id of the check that decided (None: accepted)."""
+        self.count += 1
+        got, out, err = self.run(*words, "--json")
+        human, text, _ = self.run(*words)
+        try:
+            answer = json.loads(out)
+        except ValueError:
+            self.findings.append(f"{what}: exit {got}, no JSON: {out[:200]}{err[:300]}")
+            return {}
+        last = text.splitlines()[-1]
+        good = (got, human, answer["exit"], answer["failed"]) == (code, code, code, failed)
+        good = good and (last == "ACCEPTED" if code == 0 else last.startswith("REJECTED (") and f": {failed}: " in last)
+        good = good and [c["id"] for c in answer["checks"] if c["state"] == "FAIL"] == ([failed] if failed else [])
+        good = good and (code != 2 or "attested" not in answer)
+        if not good:
+            self.findings.append(f"{what}: wanted exit {code} {failed}, got {got} {answer['failed']}: {last}")
+        return answer
+
+    def refuse(self, what, words_of_error, *words):
+        """Wrong usage or a bad policy: exit 1, nothing on standard output, one line that has these words."""
+        self.count += 1
+        got, out, err = self.run(*words)
+        if got != 1 or out or any(w not in err for w in words_of_error):
+            self.findings.append(f"{what}: wanted exit 1 and {words_of_error}, got {got}: {out[:200]}{err[:300]}")
+
+    def finish(self):
+        for text in self.findings:
+            print("FAIL", text)
+        print(f"{self.count} cases, {len(self.findings)} findings")
+        sys.exit(1 if self.findings or not self.count else 0)
