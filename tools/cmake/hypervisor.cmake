@@ -110,7 +110,6 @@ foreach(folder ${host_folders})
 	message(FATAL_ERROR "hv/host/${program} has no CMakeLists.txt: write redoubt_program(${program})")
 endforeach()
 
-<<<<<<< HEAD
 # Nothing new that an untrusted party can ask for gets into a build unseen: tools/surface.py says what moved and what to do.
 file(GLOB_RECURSE surface_inputs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/*.c ${CMAKE_SOURCE_DIR}/hv/*.h ${CMAKE_SOURCE_DIR}/hv/*.def
 	${CMAKE_SOURCE_DIR}/attest/*.c ${CMAKE_SOURCE_DIR}/attest/*.h ${CMAKE_SOURCE_DIR}/mitigations/sandbox/*.[ch])
@@ -123,10 +122,9 @@ add_custom_command(
 	COMMENT "Comparing the attack surface with its reviews"
 	VERBATIM)
 add_custom_target(surface ALL DEPENDS ${CMAKE_BINARY_DIR}/surface.stamp)
-=======
+
 # What judges the evidence, and what computes it offline: programs for any Linux.
 foreach(folder attest/verify)
 	set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 	add_subdirectory(${folder})
 endforeach()
->>>>>>> 17ae452 (redoubt-verify: report, quote and log, with a strict policy; logs and quotes of real machines are cases)
