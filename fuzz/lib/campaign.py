@@ -170,7 +170,8 @@ class Campaign:
 
     def fuzz(self, target, entry, engine, role):
         """Runs the engine for the slice's time; a finding ends libFuzzer, not the slice. True when there was new coverage."""
-        end, gained = min(time.monotonic() + self.settings.slice, self.deadline), False
+        long = self.settings.slice * entry["stretch"].get(engine, 1)
+        end, gained = min(time.monotonic() + long, self.deadline), False
         while True:
             rest = end - time.monotonic()
             if rest < 0.5 or self.slice_ended():
@@ -181,6 +182,7 @@ class Campaign:
             result = act(target, role, self.settings, self.store, rest, self.slice_ended,
                          lambda so_far: self.watch(target, engine, role, so_far))
             gained |= self.book(entry, known, engine, role, result)
+            self.stretch(entry, engine, result)
             if result.error:
                 self.progress.say(f"problem: {target.name}: {engine} ({role}): {result.error}", event="problem",
                                   target=target.name, engine=engine, error=result.error)
@@ -200,6 +202,17 @@ class Campaign:
             for key in ("cov", "ft", "edges"):
                 entry[key] = max(entry[key], getattr(so_far, key) or 0)
         self.store.point(target.name, self.now(), so_far.execs)
+
+    @staticmethod
+    def stretch(entry, engine, result):
+        """A slice in which the engine hardly got past reading its corpus was too short: the next is twice as long, at most
+        16 times. Fairness is not touched, since true time counts."""
+        factor, inputs = entry["stretch"].get(engine, 1), entry.get("files", 1)
+        if not result.error and not result.artifacts:
+            if result.execs < 4 * inputs:
+                entry["stretch"][engine] = min(16, 2 * factor)
+            elif result.execs > 40 * inputs:
+                entry["stretch"][engine] = max(1, factor // 2)
 
     def book(self, entry, known, engine, role, result):
         """Enters a slice's result; True when it has more coverage than was `known` before it."""

@@ -147,9 +147,12 @@ def afl(target, role, settings, store, seconds, stop, live):
     env = process.environment(settings.out, AFL_NO_UI="1", AFL_SKIP_CPUFREQ="1", AFL_NO_AFFINITY="1", AFL_AUTORESUME="1",
                               AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1", AFL_IMPORT_FIRST="1", AFL_SYNC_TIME="1",
                               AFL_SKIP_CRASHES="1", AFL_NO_CRASH_README="1", AFL_NO_COLOR="1", AFL_FORKSRV_INIT_TMOUT="20000",
-                              AFL_HANG_TMOUT=str(settings.timeout * 1000), AFL_TESTCACHE_SIZE="20",
+                              AFL_HANG_TMOUT=str(settings.timeout * 1000), AFL_TESTCACHE_SIZE="20", AFL_FAST_CAL="1",
                               ASAN_OPTIONS="abort_on_error=1:symbolize=0:detect_leaks=0",
                               UBSAN_OPTIONS="abort_on_error=1:symbolize=0", REDOUBT_SLICE=mark)
+    if (folder / "fuzzer_stats").exists():
+        # It goes on: its queue was calibrated, and compared, when it was found.
+        env.update(AFL_NO_STARTUP_CALIBRATION="1", AFL_CMPLOG_ONLY_NEW="1")
     if target.mutator:
         env["AFL_CUSTOM_MUTATOR_LIBRARY"] = str(target.mutator)
     before = _number(afl_stats(folder), "execs_done")

@@ -56,7 +56,8 @@ def usage(path):
 
 
 FIELDS = {"execs": 0, "cov": 0, "ft": 0, "edges": 0, "seconds": 0.0, "slices": 0, "vtime": 0.0, "gain": 1.0, "turn": 0,
-          "afl_execs": {}, "afl_seen": {}, "baseline": 0, "last_new": 0.0, "errors": {}, "lines": None, "off": []}
+          "afl_execs": {}, "afl_seen": {}, "baseline": 0, "last_new": 0.0, "errors": {}, "lines": None, "off": [],
+          "stretch": {}}
 
 
 class Store:

@@ -172,6 +172,18 @@ class Schedules(unittest.TestCase):
         self.assertEqual(entries["b"]["vtime"], 900.0)
 
 
+class Stretch(unittest.TestCase):
+    def test_slow_target(self):
+        """A slow target gets longer slices until its engine comes to fuzz, then shorter ones again."""
+        entry, seen = {"stretch": {}, "files": 500}, []
+        for execs in (0, 100, 1999, 0, 0, 0, 5000, 50000, 50000, 50000, 50000, 50000):
+            campaign.Campaign.stretch(entry, "afl", engines.Result(1.0, execs))
+            seen.append(entry["stretch"].get("afl", 1))
+        self.assertEqual(seen, [2, 4, 8, 16, 16, 16, 16, 8, 4, 2, 1, 1])
+        campaign.Campaign.stretch(entry, "afl", engines.Result(1.0, 0, error="no"))
+        self.assertEqual(entry["stretch"]["afl"], 1)
+
+
 class Refusals(unittest.TestCase):
     def refused(self, *words, code=2):
         errors = io.StringIO()
