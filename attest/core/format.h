@@ -59,6 +59,12 @@ _Static_assert(sizeof(struct attest_record) == 128, "layout");
 #define ATTEST_POLICY_DEBUG 1u
 #define ATTEST_POLICY_ISOLATED 2u
 
+/* Of attest_policy.devices. */
+#define ATTEST_DEVICE_CONSOLE 1u
+#define ATTEST_DEVICE_SHUTDOWN 2u
+#define ATTEST_DEVICE_HEARTBEAT 4u
+#define ATTEST_DEVICE_TIME 8u
+
 struct attest_policy {
 	uint32_t version; /* 1 */
 	uint32_t flags;   /* ATTEST_POLICY_* */

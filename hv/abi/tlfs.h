@@ -384,7 +384,8 @@ struct rd_measurement { /* 0x8e12 */
 	rd_u8 instance[16];
 };
 
-#define RD_NONCE_MAX 64 /* 16 at least */
+#define RD_NONCE_MIN 16
+#define RD_NONCE_MAX 64
 #define RD_REPORT_DATA 64
 #define RD_REPORT_TOKEN 768
 
@@ -405,8 +406,9 @@ struct rd_report { /* NO_RESOURCES: too many asked for; NOT_FOUND: no report key
 	rd_u8 token[RD_REPORT_TOKEN]; /* COSE_Sign1 */
 };
 
-struct rd_report_key { /* 0x8e15; NOT_FOUND: there is none */
-	rd_u32 size, reserved;
+struct rd_report_key { /* 0x8e15 */
+	rd_u32 state;  /* enum attest_state: whether this boot can be attested, or why not */
+	rd_u32 size;   /* of cose; 0: there is no key */
 	rd_u8 cose[112];
 	rd_u8 bootseed[32];
 };

@@ -32,7 +32,7 @@ struct rd_ioctl_log {
 
 /*
  * Child partitions. Every object is a descriptor, and the descriptor is the caller's only identity: none of the requests
- * below takes a partition's number. A partition goes, with its VPs, channels and message port, when its own descriptor is
+ * below takes a partition's number, but those that only look. A partition goes, with its VPs, channels and message port, when its own descriptor is
  * closed (in the last process); its memory returns to the pool when the mappings are gone too.
  *
  *   /dev/redoubt     RD_IOCTL_CREATE_PARTITION   -> partition
@@ -43,6 +43,7 @@ struct rd_ioctl_log {
  *                    RD_IOCTL_CREATE_MESSAGE     -> message    read/poll: struct hv_message from the guest
  *                    RD_IOCTL_POST               posts a message to the guest
  *                    RD_IOCTL_INTERCEPT_PORTS    which ports become intercepts
+ *                    RD_IOCTL_MEASURE, SEAL      what was loaded, before it runs
  *   vp               RD_IOCTL_GET_REGS, SET_REGS, RUN
  */
 struct rd_create_partition {
@@ -111,6 +112,35 @@ struct rd_ioctl_partition_info {
 	struct rd_partition_info out;
 };
 
+/*
+ * Attestation (docs/attestation.md). Whole pages of the guest's memory enter its measurement, in this order; the seal ends
+ * that, and so does the first RUN of VP 0 (EBUSY after it).
+ */
+struct rd_measure {
+	rd_u64 gpa, bytes; /* multiples of 4 KiB */
+};
+
+struct rd_seal {
+	rd_u32 flags, svn; /* as in struct rd_seal_launch */
+	rd_u16 disks, networks;
+	rd_u32 devices;
+};
+
+struct rd_ioctl_measurement {
+	struct hv_partition_id in;
+	struct rd_measurement out;
+};
+
+struct rd_ioctl_report { /* EBUSY: not sealed; ENOENT: no such partition, or no report key */
+	struct rd_get_report in;
+	struct rd_report out;
+};
+
+#define RD_IOCTL_GET_MEASUREMENT _IOWR('R', 0x83, struct rd_ioctl_measurement)
+#define RD_IOCTL_GET_REPORT _IOWR('R', 0x84, struct rd_ioctl_report)
+#define RD_IOCTL_GET_REPORT_KEY _IOR('R', 0x85, struct rd_report_key)
+#define RD_IOCTL_MEASURE _IOW('R', 0x9c, struct rd_measure) /* partition */
+#define RD_IOCTL_SEAL _IOW('R', 0x9d, struct rd_seal)       /* partition */
 #define RD_IOCTL_PARTITION_INFO _IOWR('R', 0x82, struct rd_ioctl_partition_info)
 #define RD_IOCTL_CREATE_PARTITION _IOWR('R', 0x90, struct rd_create_partition)
 #define RD_IOCTL_MEMORY _IO('R', 0x91)

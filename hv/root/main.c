@@ -79,6 +79,27 @@ static long rd_ioctl_partition_info(struct rd_pages *pages,
 			    sizeof(request->out));
 }
 
+static long rd_ioctl_measurement(struct rd_pages *pages,
+				 struct rd_ioctl_measurement __user *request)
+{
+	struct hv_partition_id in;
+
+	if (copy_from_user(&in, &request->in, sizeof(in)))
+		return -EFAULT;
+	return rd_call_user(pages, RD_HVCALL_GET_MEASUREMENT, &in, sizeof(in), &request->out,
+			    sizeof(request->out));
+}
+
+static long rd_ioctl_report(struct rd_pages *pages, struct rd_ioctl_report __user *request)
+{
+	struct rd_get_report in;
+
+	if (copy_from_user(&in, &request->in, sizeof(in)))
+		return -EFAULT;
+	return rd_call_user(pages, RD_HVCALL_GET_REPORT, &in, sizeof(in), &request->out,
+			    sizeof(request->out));
+}
+
 static long rd_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	struct rd_pages *pages = file->private_data;
@@ -91,6 +112,13 @@ static long rd_ioctl(struct file *file, unsigned int command, unsigned long argu
 		return rd_ioctl_read_log(pages, request);
 	case RD_IOCTL_PARTITION_INFO:
 		return rd_ioctl_partition_info(pages, request);
+	case RD_IOCTL_GET_MEASUREMENT:
+		return rd_ioctl_measurement(pages, request);
+	case RD_IOCTL_GET_REPORT:
+		return rd_ioctl_report(pages, request);
+	case RD_IOCTL_GET_REPORT_KEY:
+		return rd_call_user(pages, RD_HVCALL_GET_REPORT_KEY, NULL, 0, request,
+				    sizeof(struct rd_report_key));
 	case RD_IOCTL_CREATE_PARTITION:
 		return rd_children ? rd_partition_create(request) : -EOPNOTSUPP;
 	default:

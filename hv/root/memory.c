@@ -66,6 +66,35 @@ int rd_memory_map(struct rd_partition *partition)
 	return error;
 }
 
+/* Pages into the launch measurement, in ascending order. The hypervisor looks at the addresses. */
+int rd_memory_measure(struct rd_partition *partition, u64 gpa, u64 pages)
+{
+	const u64 most = (PAGE_SIZE - sizeof(struct rd_measure_pages)) / sizeof(u64);
+	u64 number = gpa >> PAGE_SHIFT;
+	int error = 0;
+
+	while (pages && !error) {
+		u32 now = min(pages, most);
+		struct rd_measure_pages *in;
+		u64 *list;
+		u32 i;
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		mutex_lock(&partition->pages.lock);
+		in = partition->pages.in;
+		list = (u64 *)(in + 1);
+		in->partition = partition->id;
+		for (i = 0; i < now; i++)
+			list[i] = number + i;
+		error = rd_hypercall_rep(RD_HVCALL_MEASURE_PAGES, in, NULL, now);
+		mutex_unlock(&partition->pages.lock);
+		number += now;
+		pages -= now;
+	}
+	return error;
+}
+
 /*
  * Wait until nobody refers to a page any more. No descriptor and no mapping is left, so a reference
  * belongs to I/O under way (or to a pipe), and a unit that rests has come to rest for good. All

@@ -207,6 +207,45 @@ static long rd_ioctl_post(struct rd_partition *partition, struct rd_post __user 
 	return error;
 }
 
+static long rd_ioctl_measure(struct rd_partition *partition, struct rd_measure __user *request)
+{
+	struct rd_measure measure;
+	int error;
+
+	if (copy_from_user(&measure, request, sizeof(measure)))
+		return -EFAULT;
+	if ((measure.gpa | measure.bytes) & ~PAGE_MASK || measure.bytes > partition->units
+										  << RD_UNIT_SHIFT)
+		return -EINVAL;
+	error = rd_partition_enter(partition);
+	if (error)
+		return error;
+	error = rd_memory_measure(partition, measure.gpa, measure.bytes >> PAGE_SHIFT);
+	rd_partition_leave(partition);
+	return error;
+}
+
+static long rd_ioctl_seal(struct rd_partition *partition, struct rd_seal __user *request)
+{
+	struct rd_seal_launch in = { .partition = partition->id };
+	struct rd_seal seal;
+	int error;
+
+	if (copy_from_user(&seal, request, sizeof(seal)))
+		return -EFAULT;
+	in.flags = seal.flags;
+	in.svn = seal.svn;
+	in.disks = seal.disks;
+	in.networks = seal.networks;
+	in.devices = seal.devices;
+	error = rd_partition_enter(partition);
+	if (error)
+		return error;
+	error = rd_hypercall_locked(&partition->pages, RD_HVCALL_SEAL_LAUNCH, &in, sizeof(in));
+	rd_partition_leave(partition);
+	return error;
+}
+
 static long rd_partition_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	struct rd_partition *partition = file->private_data;
@@ -225,6 +264,10 @@ static long rd_partition_ioctl(struct file *file, unsigned int command, unsigned
 		return rd_ioctl_post(partition, request);
 	case RD_IOCTL_INTERCEPT_PORTS:
 		return rd_ioctl_intercept_ports(partition, request);
+	case RD_IOCTL_MEASURE:
+		return rd_ioctl_measure(partition, request);
+	case RD_IOCTL_SEAL:
+		return rd_ioctl_seal(partition, request);
 	case RD_IOCTL_STOP:
 		rd_partition_stop(partition);
 		return 0;

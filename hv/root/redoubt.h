@@ -89,6 +89,7 @@ void rd_memory_put(struct rd_partition *partition);
 /* memory.c */
 long rd_memory_create(struct rd_partition *partition);
 int rd_memory_map(struct rd_partition *partition);
+int rd_memory_measure(struct rd_partition *partition, u64 gpa, u64 pages);
 void rd_memory_wait(struct rd_partition *partition);
 
 /* vp.c */

@@ -7,7 +7,7 @@
 
 /* Fixed layouts: the two ends are separate programs. */
 _Static_assert(sizeof(struct pm_device) == 40, "layout");
-_Static_assert(sizeof(struct pm_config_worker) == 32 + 1024 + PM_DEVICES_MAX * 40, "layout");
+_Static_assert(sizeof(struct pm_config_worker) == 48 + 1024 + PM_DEVICES_MAX * 40, "layout");
 _Static_assert(sizeof(struct pm_disk) == 48, "layout");
 _Static_assert(sizeof(struct pm_config_storvsp) == 24 + PM_DISKS_MAX * 48, "layout");
 _Static_assert(sizeof(struct pm_config_netvsp) == 32, "layout");
@@ -96,7 +96,7 @@ static const char *check_worker(const struct pm_config_worker *m, uint32_t *fds)
 	if (m->vp_count == 0 || m->vp_count > HV_VP_MAX) {
 		return "number of processors";
 	}
-	if (m->has_initrd > 1) {
+	if (m->has_initrd > 1 || m->measure > 1) {
 		return "flag";
 	}
 	if (m->device_count > PM_DEVICES_MAX || m->socket_count > PM_DEVICES_MAX) {

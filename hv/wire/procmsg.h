@@ -82,6 +82,10 @@ struct pm_config_worker {
 	uint32_t has_initrd;
 	uint32_t device_count;
 	uint32_t socket_count; /* at most PM_DEVICES_MAX */
+	/* the launch measurement's policy (docs/attestation.md, section 2) */
+	uint32_t measure; /* what is loaded is measured, page by page */
+	uint32_t svn, devices;
+	uint16_t disks, networks;
 	char cmdline[1024];
 	struct pm_device device[PM_DEVICES_MAX];
 };

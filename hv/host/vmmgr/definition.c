@@ -12,6 +12,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "attest/core/format.h"
+
 #define VALUE_MAX 1024
 
 struct value { /* a scalar: its key, where it stands, and its text */
@@ -397,7 +399,9 @@ enum top {
 	TOP_INITRD,
 	TOP_CMDLINE,
 	TOP_DISKS,
-	TOP_NICS
+	TOP_NICS,
+	TOP_ATTEST,
+	TOP_SVN
 };
 
 static bool get_name(const struct value *v, struct definition *d, struct definition_fault *fault)
@@ -418,6 +422,17 @@ static bool get_memory(const struct value *v, struct definition *d, struct defin
 		       "not a multiple of 2 MiB"));
 }
 
+static bool get_attest(const struct value *v, struct definition *d, struct definition_fault *fault)
+{
+	bool yes;
+
+	if (!get_truth(v, &yes, fault)) {
+		return false;
+	}
+	d->attest = yes ? DEFINITION_ATTEST_YES : DEFINITION_ATTEST_NO;
+	return true;
+}
+
 static bool get_top(const struct value *v, enum top which, struct definition *d,
 		    struct definition_fault *fault)
 {
@@ -434,6 +449,10 @@ static bool get_top(const struct value *v, enum top which, struct definition *d,
 		return get_path(v, d->kernel, fault);
 	case TOP_INITRD:
 		return get_path(v, d->initrd, fault);
+	case TOP_ATTEST:
+		return get_attest(v, d, fault);
+	case TOP_SVN:
+		return get_number(v, 0, 999999999, &d->svn, fault);
 	default:
 		return get_text(v, d->cmdline, sizeof(d->cmdline), true, fault);
 	}
@@ -441,13 +460,14 @@ static bool get_top(const struct value *v, enum top which, struct definition *d,
 
 static bool get_mapping(struct reader *r, struct definition *d)
 {
-	static const char *const keys[] = { [TOP_NAME] = "name",       [TOP_MEMORY] = "memory",
-					    [TOP_VPS] = "vps",         [TOP_WEIGHT] = "weight",
-					    [TOP_KERNEL] = "kernel",   [TOP_INITRD] = "initrd",
-					    [TOP_CMDLINE] = "cmdline", [TOP_DISKS] = "disks",
-					    [TOP_NICS] = "nics",       NULL };
+	static const char *const keys[] = {
+		[TOP_NAME] = "name",       [TOP_MEMORY] = "memory", [TOP_VPS] = "vps",
+		[TOP_WEIGHT] = "weight",   [TOP_KERNEL] = "kernel", [TOP_INITRD] = "initrd",
+		[TOP_CMDLINE] = "cmdline", [TOP_DISKS] = "disks",   [TOP_NICS] = "nics",
+		[TOP_ATTEST] = "attest",   [TOP_SVN] = "svn",       NULL
+	};
 	static const char remedy[] =
-		"known: name memory vps weight kernel initrd cmdline disks nics";
+		"known: name memory vps weight kernel initrd cmdline disks nics attest svn";
 	unsigned int which = 0;
 	uint32_t seen = 0;
 	struct value v;
@@ -572,6 +592,12 @@ bool definition_parse(const char *text, size_t size, struct definition *d,
 	yaml_event_delete(&r.event);
 	yaml_parser_delete(&r.parser);
 	return good;
+}
+
+uint32_t definition_devices(void)
+{
+	return ATTEST_DEVICE_CONSOLE | ATTEST_DEVICE_SHUTDOWN | ATTEST_DEVICE_HEARTBEAT |
+	       ATTEST_DEVICE_TIME;
 }
 
 /* FNV-1a, two lanes; nothing here is a secret, only stable and different. */

@@ -28,11 +28,16 @@ struct definition_nic {
 	char uplink[16]; /* TAP interface that the switch is to have; "": none asked for */
 };
 
+enum definition_attest { DEFINITION_ATTEST_AUTO, DEFINITION_ATTEST_YES, DEFINITION_ATTEST_NO };
+
 struct definition {
 	char name[DEFINITION_NAME_MAX + 1];
 	uint32_t memory_mib; /* even: memory comes in pieces of 2 MiB */
 	uint32_t vps;
 	uint32_t weight;
+	enum definition_attest
+		attest; /* measured at launch; AUTO: where the machine can be attested */
+	uint32_t svn;   /* the security version that its reports name */
 	char kernel[DEFINITION_PATH_MAX + 1];
 	char initrd[DEFINITION_PATH_MAX + 1]; /* "": none */
 	char cmdline[1024];
@@ -56,6 +61,9 @@ bool definition_name_good(const char *name);
  */
 bool definition_parse(const char *text, size_t size, struct definition *d,
 		      struct definition_fault *fault);
+
+/* ATTEST_DEVICE_*: what every machine has besides disks and NICs. */
+uint32_t definition_devices(void);
 
 /* 16 bytes that depend on nothing but the name and the two numbers: instance GUIDs and MAC addresses stay over restarts. */
 void definition_derive(const char *name, uint32_t kind, uint32_t index, uint8_t out[16]);

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "attest/core/format.h"
 #include "hv/root/ioctl.h"
 
 static const char *open_remedy(int error)
@@ -66,6 +67,20 @@ bool partition_create(struct partition *p, uint64_t memory_bytes, uint32_t vps, 
 		return false;
 	}
 	return true;
+}
+
+bool partition_attestable(void)
+{
+	struct rd_report_key key;
+	int device = open(RD_DEVICE, O_RDWR | O_CLOEXEC);
+	bool yes;
+
+	if (device < 0) {
+		return false;
+	}
+	yes = ioctl(device, RD_IOCTL_GET_REPORT_KEY, &key) == 0 && key.state == ATTEST_OK;
+	(void)close(device);
+	return yes;
 }
 
 void partition_stop(const struct partition *p)

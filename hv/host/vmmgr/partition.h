@@ -13,6 +13,8 @@ struct partition {
 
 bool partition_create(struct partition *p, uint64_t memory_bytes, uint32_t vps, uint32_t weight,
 		      char *why, size_t room);
+/* This boot can be attested: what it loads is worth measuring. false also where the device does not say. */
+bool partition_attestable(void);
 /* No VP runs any more. */
 void partition_stop(const struct partition *p);
 /* Closes the descriptors; the memory goes back when the last process has unmapped it. */

@@ -234,6 +234,13 @@ bool vm_launch_worker(struct vm *vm, char *why, size_t room)
 	int fds[PM_FDS_MAX] = { vm->partition.fd, vm->partition.memory, vm->files.kernel };
 	uint32_t count = 3;
 
+	config.measure =
+		vm->definition.attest == DEFINITION_ATTEST_YES ||
+		(vm->definition.attest == DEFINITION_ATTEST_AUTO && partition_attestable());
+	config.svn = vm->definition.svn;
+	config.disks = (uint16_t)vm->definition.disk_count;
+	config.networks = (uint16_t)vm->definition.nic_count;
+	config.devices = definition_devices();
 	memcpy(config.cmdline, vm->definition.cmdline, sizeof(config.cmdline));
 	if (vm->files.initrd >= 0) {
 		fds[count++] = vm->files.initrd;

@@ -41,6 +41,7 @@ struct loading {
 	uint8_t bp[PAGE];
 	char *text;
 	uint32_t text_bytes;
+	struct loader_start *start;
 };
 
 __attribute__((format(printf, 2, 3))) static bool refuse(struct loading *l, const char *format, ...)
@@ -51,6 +52,38 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct loading *l, cons
 	(void)vsnprintf(l->text, l->text_bytes, format, list);
 	va_end(list);
 	return false;
+}
+
+/* Enters [gpa, gpa + bytes) among the ranges, which stay whole pages, ascending and disjoint. false: there are too many. */
+static bool wrote(struct loader_start *s, uint64_t gpa, uint64_t bytes)
+{
+	struct loader_range add = { gpa & ~(uint64_t)(PAGE - 1), 0 };
+	uint64_t end = (gpa + bytes + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	uint32_t first = 0, last;
+
+	while (first < s->range_count && s->range[first].gpa + s->range[first].bytes < add.gpa) {
+		first++;
+	}
+	last = first; /* all up to here touch the new one */
+	while (last < s->range_count && s->range[last].gpa <= end) {
+		const struct loader_range *r = &s->range[last++];
+
+		add.gpa = r->gpa < add.gpa ? r->gpa : add.gpa;
+		end = r->gpa + r->bytes > end ? r->gpa + r->bytes : end;
+	}
+	add.bytes = end - add.gpa;
+	if (first == last && s->range_count == LOADER_RANGES) {
+		return false;
+	}
+	memmove(&s->range[first + 1], &s->range[last], (s->range_count - last) * sizeof(add));
+	s->range[first] = add;
+	s->range_count += 1 - (last - first);
+	return true;
+}
+
+static bool put(struct loading *l, uint64_t gpa, const void *from, size_t n)
+{
+	return gmem_copy_out(l->m, gpa, from, n) && wrote(l->start, gpa, n);
 }
 
 static void put32(uint8_t *p, uint64_t v)
@@ -132,8 +165,7 @@ static bool place_kernel(struct loading *l)
 			l, "memory is too small: the kernel needs it up to %llu MiB",
 			(unsigned long long)((bz->pref_address + bz->init_size + MIB - 1) / MIB));
 	}
-	if (!gmem_copy_out(l->m, bz->pref_address, l->image + bz->payload_offset,
-			   bz->payload_size)) {
+	if (!put(l, bz->pref_address, l->image + bz->payload_offset, bz->payload_size)) {
 		return refuse(l, "kernel: does not fit in memory");
 	}
 	return true;
@@ -164,7 +196,8 @@ static bool place_initrd(struct loading *l, int fd)
 			      (unsigned long long)l->initrd_bytes);
 	}
 	to = gmem_direct(l->m, l->initrd_at, l->initrd_bytes);
-	if (to == NULL || !read_all(fd, to, l->initrd_bytes)) {
+	if (to == NULL || !read_all(fd, to, l->initrd_bytes) ||
+	    !wrote(l->start, l->initrd_at, l->initrd_bytes)) {
 		return refuse(l, "initrd: cannot be read");
 	}
 	return true;
@@ -197,7 +230,7 @@ static bool command_line(struct loading *l, const char *cmdline)
 	if (n >= CMDLINE_BYTES || n > l->bz.cmdline_max) {
 		return refuse(l, "command line: %zu bytes are more than the kernel takes", n);
 	}
-	return gmem_copy_out(l->m, LOADER_CMDLINE, cmdline, n + 1);
+	return put(l, LOADER_CMDLINE, cmdline, n + 1);
 }
 
 static bool zero_page(struct loading *l)
@@ -213,7 +246,7 @@ static bool zero_page(struct loading *l)
 	put32(bp + BP_CMDLINE, LOADER_CMDLINE);
 	put64(bp + BP_RSDP, LOADER_ACPI);
 	e820(l);
-	return gmem_copy_out(l->m, LOADER_BOOT_PARAMS, bp, PAGE);
+	return put(l, LOADER_BOOT_PARAMS, bp, PAGE);
 }
 
 /* Identity map of 4 GiB in 2 MiB pages, and the segments that the protocol names. */
@@ -221,18 +254,17 @@ static bool tables(struct loading *l)
 {
 	static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
 	uint64_t t[512] = { LOADER_PDPT + 7 };
-	bool ok = gmem_copy_out(l->m, LOADER_GDT, gdt, sizeof(gdt)) &&
-		  gmem_copy_out(l->m, LOADER_PML4, t, PAGE);
+	bool ok = put(l, LOADER_GDT, gdt, sizeof(gdt)) && put(l, LOADER_PML4, t, PAGE);
 
 	for (uint64_t g = 0; g < 4; g++) {
 		t[g] = LOADER_PD + g * PAGE + 7;
 	}
-	ok = ok && gmem_copy_out(l->m, LOADER_PDPT, t, PAGE);
+	ok = ok && put(l, LOADER_PDPT, t, PAGE);
 	for (uint64_t g = 0; g < 4; g++) {
 		for (uint64_t i = 0; i < 512; i++) {
 			t[i] = (g << 30 | i << 21) + 0x83; /* present, writable, large */
 		}
-		ok = ok && gmem_copy_out(l->m, LOADER_PD + g * PAGE, t, PAGE);
+		ok = ok && put(l, LOADER_PD + g * PAGE, t, PAGE);
 	}
 	return ok;
 }
@@ -242,7 +274,7 @@ static bool acpi(struct loading *l, uint32_t vp_count)
 	uint8_t bytes[ACPI_TABLES_BYTES];
 	uint32_t n = acpi_build(bytes, LOADER_ACPI, vp_count);
 
-	return n != 0 && gmem_copy_out(l->m, LOADER_ACPI, bytes, n);
+	return n != 0 && put(l, LOADER_ACPI, bytes, n);
 }
 
 /*
@@ -263,7 +295,7 @@ static bool reset_vector(struct loading *l)
 		0xfd, /* hlt; jmp hlt */
 	};
 
-	return gmem_copy_out(l->m, LOADER_RESET_VECTOR, code, sizeof(code));
+	return put(l, LOADER_RESET_VECTOR, code, sizeof(code));
 }
 
 bool loader_load(const struct gmem *m, const struct loader_input *in, struct loader_start *out,
@@ -277,6 +309,8 @@ bool loader_load(const struct gmem *m, const struct loader_input *in, struct loa
 		return false;
 	}
 	l->m = m;
+	l->start = out;
+	out->range_count = 0;
 	l->text = text;
 	l->text_bytes = text_bytes;
 	l->low_end = m->size < GMEM_LOW_LIMIT ? m->size : GMEM_LOW_LIMIT;

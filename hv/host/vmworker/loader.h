@@ -21,8 +21,15 @@ struct loader_input {
 	uint32_t vp_count;
 };
 
+#define LOADER_RANGES 16u
+
 struct loader_start {
 	uint64_t entry, boot_params, cr3, gdt;
+	/* What was written, in whole pages, ascending and disjoint: for the launch measurement. The rest of memory is zero. */
+	uint32_t range_count;
+	struct loader_range {
+		uint64_t gpa, bytes;
+	} range[LOADER_RANGES];
 };
 
 /*

@@ -88,6 +88,23 @@ static void create_vps(struct worker *w, const struct loader_start *start)
 	checked(ioctl(w->vp[0].fd, RD_IOCTL_SET_REGS, &regs), "registers of VP 0");
 }
 
+/* What was loaded and the VPs' first registers, before anything runs. The hypervisor reads the memory itself. */
+static void measure(struct worker *w, const struct pm_config_worker *config,
+		    const struct loader_start *start)
+{
+	struct rd_seal seal = { .svn = config->svn,
+				.disks = config->disks,
+				.networks = config->networks,
+				.devices = config->devices };
+
+	for (uint32_t i = 0; config->measure != 0 && i < start->range_count; i++) {
+		struct rd_measure range = { start->range[i].gpa, start->range[i].bytes };
+
+		checked(ioctl(w->partition, RD_IOCTL_MEASURE, &range), "launch measurement");
+	}
+	checked(ioctl(w->partition, RD_IOCTL_SEAL, &seal), "seal of the launch measurement");
+}
+
 static void intercept_ports(struct worker *w)
 {
 	struct rd_intercept_ports ranges[] = {
@@ -123,6 +140,7 @@ static void set_up(struct worker *w, const struct pm_config_worker *config)
 	ports_init(&w->ports);
 	intercept_ports(w);
 	create_vps(w, &start);
+	measure(w, config, &start);
 	w->message = checked(ioctl(w->partition, RD_IOCTL_CREATE_MESSAGE, &message),
 			     "create message port");
 	no_wait(w->message);

@@ -391,6 +391,7 @@ static void without_key(void **state)
 {
 	struct partition *p = loaded();
 	struct rd_get_report g = { .partition = p->id, .nonce_size = 16 };
+	struct rd_report_key key;
 
 	(void)state;
 	fake.no_random = true;
@@ -398,7 +399,9 @@ static void without_key(void **state)
 	fake.no_random = false;
 	assert_int_equal(seal(p->id, 3), HV_SUCCESS);
 	root_refused(HV_NOT_FOUND, REPORT, &g, sizeof(g));
-	root_refused(HV_NOT_FOUND, REPORT_KEY, NULL, 0);
+	assert_int_equal(root_call(REPORT_KEY, NULL, 0, &key, sizeof(key)), HV_SUCCESS);
+	assert_int_equal(key.size, 0);
+	assert_int_equal(key.state, ATTEST_NO_TPM);
 }
 
 static int with_key(void **state)

@@ -79,6 +79,8 @@ static void test_whole(void **state)
 	     "memory: 1024   # MiB\n"
 	     "vps: 2\n"
 	     "weight: 200\n"
+	     "attest: true\n"
+	     "svn: 7\n"
 	     "kernel: /srv/vmlinuz\n"
 	     "initrd: \"/srv/initrd.img\"\n"
 	     "cmdline: console=ttyS0 root=/dev/sda1 x='y'\n"
@@ -94,6 +96,8 @@ static void test_whole(void **state)
 	assert_int_equal(d.memory_mib, 1024);
 	assert_int_equal(d.vps, 2);
 	assert_int_equal(d.weight, 200);
+	assert_int_equal(d.attest, DEFINITION_ATTEST_YES);
+	assert_int_equal(d.svn, 7);
 	assert_string_equal(d.kernel, "/srv/vmlinuz");
 	assert_string_equal(d.initrd, "/srv/initrd.img");
 	assert_string_equal(d.cmdline, "console=ttyS0 root=/dev/sda1 x='y'");
@@ -117,6 +121,8 @@ static void test_defaults(void **state)
 	good(BASE);
 	assert_int_equal(d.vps, 1);
 	assert_int_equal(d.weight, 100);
+	assert_int_equal(d.attest, DEFINITION_ATTEST_AUTO);
+	assert_int_equal(d.svn, 0);
 	assert_string_equal(d.initrd, "");
 	assert_string_equal(d.cmdline, "");
 	assert_int_equal(d.disk_count, 0);
@@ -125,6 +131,9 @@ static void test_defaults(void **state)
 	assert_int_equal(d.disk_count, 1);
 	assert_int_equal(d.nic_count, 2);
 	good_line("disks: []\nnics: []");
+	good_line("attest: false");
+	assert_int_equal(d.attest, DEFINITION_ATTEST_NO);
+	bad_line("attest: maybe", "attest", "neither true nor false");
 	good("---\n" BASE "...\n");
 	good(BASE "\r\n");
 }
@@ -217,6 +226,9 @@ static void test_numbers(void **state)
 	bad_line("weight: 0", "weight", "not within");
 	bad_line("weight: 1001", "weight", "not within");
 	good_line("weight: 1000");
+	bad_line("svn: 1000000000", "svn", "not within");
+	bad_line("svn: -1", "svn", "not a whole number");
+	good_line("svn: 0");
 }
 
 static void test_texts(void **state)

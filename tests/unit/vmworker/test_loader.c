@@ -378,12 +378,40 @@ static void test_debian(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* The ranges are all that was written: whole pages, ascending, apart from each other, and outside them there are zeros. */
+static void test_ranges(void **state)
+{
+	static const uint8_t zero[4096];
+	uint64_t at = 0, pages = 0;
+
+	(void)state;
+	in.initrd = file(image, 5000);
+	assert_true(load());
+	assert_in_range(start.range_count, 5, LOADER_RANGES);
+	for (uint32_t i = 0; i < start.range_count; i++) {
+		const struct loader_range *r = &start.range[i];
+
+		assert_int_equal((r->gpa | r->bytes) % 4096, 0);
+		assert_true(r->bytes > 0 && (i == 0 || r->gpa > at));
+		for (; at < r->gpa; at += 4096) {
+			assert_memory_equal(mem.base + at, zero, 4096);
+		}
+		at = r->gpa + r->bytes;
+		pages += r->bytes / 4096;
+	}
+	for (; at < mem.size; at += 4096) {
+		assert_memory_equal(mem.base + at, zero, 4096);
+	}
+	assert_in_range(pages, 10, mem.size / 4096 / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_places),       TEST(test_e820),           TEST(test_page_tables),
 		TEST(test_initrd),       TEST(test_kernel_refused), TEST(test_command_line),
 		TEST(test_small_memory), TEST(test_registers),      TEST(test_debian),
+		TEST(test_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -194,6 +194,8 @@ static void test_config_worker(void **state)
 	TAKES(PM_CONFIG_WORKER, m.worker.has_initrd, 1, 7);
 	REFUSES(PM_CONFIG_WORKER, m.worker.has_initrd, 1); /* without its descriptor */
 	REFUSES(PM_CONFIG_WORKER, m.worker.has_initrd, 2);
+	TAKES(PM_CONFIG_WORKER, m.worker.measure, 1, 6);
+	REFUSES(PM_CONFIG_WORKER, m.worker.measure, 2);
 	assert_int_equal(check(sizeof(m.worker), 8), PM_NONE);
 	TAKES(PM_CONFIG_WORKER, m.worker.socket_count, PM_DEVICES_MAX, 4 + PM_DEVICES_MAX);
 	REFUSES(PM_CONFIG_WORKER, m.worker.socket_count, 3);
