@@ -136,9 +136,13 @@ struct rd_ioctl_report { /* EBUSY: not sealed; ENOENT: no such partition, or no 
 	struct rd_report out;
 };
 
+struct rd_ioctl_report_key {
+	struct rd_report_key out;
+};
+
 #define RD_IOCTL_GET_MEASUREMENT _IOWR('R', 0x83, struct rd_ioctl_measurement)
 #define RD_IOCTL_GET_REPORT _IOWR('R', 0x84, struct rd_ioctl_report)
-#define RD_IOCTL_GET_REPORT_KEY _IOR('R', 0x85, struct rd_report_key)
+#define RD_IOCTL_GET_REPORT_KEY _IOR('R', 0x85, struct rd_ioctl_report_key)
 #define RD_IOCTL_MEASURE _IOW('R', 0x9c, struct rd_measure) /* partition */
 #define RD_IOCTL_SEAL _IOW('R', 0x9d, struct rd_seal)       /* partition */
 #define RD_IOCTL_PARTITION_INFO _IOWR('R', 0x82, struct rd_ioctl_partition_info)

@@ -117,8 +117,8 @@ static long rd_ioctl(struct file *file, unsigned int command, unsigned long argu
 	case RD_IOCTL_GET_REPORT:
 		return rd_ioctl_report(pages, request);
 	case RD_IOCTL_GET_REPORT_KEY:
-		return rd_call_user(pages, RD_HVCALL_GET_REPORT_KEY, NULL, 0, request,
-				    sizeof(struct rd_report_key));
+		return rd_call_user(pages, RD_HVCALL_GET_REPORT_KEY, "", 0, request,
+				    sizeof(struct rd_ioctl_report_key));
 	case RD_IOCTL_CREATE_PARTITION:
 		return rd_children ? rd_partition_create(request) : -EOPNOTSUPP;
 	default:

@@ -18,9 +18,12 @@ int attest_open(void)
 
 int attest_key(int device, struct rd_report_key *key)
 {
-	if (ioctl(device, RD_IOCTL_GET_REPORT_KEY, key) != 0) {
+	struct rd_ioctl_report_key request;
+
+	if (ioctl(device, RD_IOCTL_GET_REPORT_KEY, &request) != 0) {
 		return -errno;
 	}
+	*key = request.out;
 	return key->size <= sizeof(key->cose) ? 0 : -EPROTO;
 }
 

@@ -71,14 +71,14 @@ bool partition_create(struct partition *p, uint64_t memory_bytes, uint32_t vps, 
 
 bool partition_attestable(void)
 {
-	struct rd_report_key key;
+	struct rd_ioctl_report_key key;
 	int device = open(RD_DEVICE, O_RDWR | O_CLOEXEC);
 	bool yes;
 
 	if (device < 0) {
 		return false;
 	}
-	yes = ioctl(device, RD_IOCTL_GET_REPORT_KEY, &key) == 0 && key.state == ATTEST_OK;
+	yes = ioctl(device, RD_IOCTL_GET_REPORT_KEY, &key) == 0 && key.out.state == ATTEST_OK;
 	(void)close(device);
 	return yes;
 }
