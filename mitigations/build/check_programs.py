@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 CALLBACKS = ("vmmgr", "storvsp", "netvsp", "ic", "redoubt-verify")      # the others take no function's address
-PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch", "redoubt-verify")
+PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch", "redoubt-verify", "redoubt-measure")
 
 
 def run(*words):
