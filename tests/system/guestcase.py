@@ -30,6 +30,7 @@ GROUP_TESTS = {             # of vmcases.sh, in order; those of guests and sandb
     "keep": ("definitions-kept",),
     "delete": ("delete",),
     "share": ("share",),
+    "attest": ("measured", "childtest-attest"),
     "module": ("module-reload", "childtest-args", "childtest-memory", "childtest-direct", "childtest-vp",
                "childtest-channel", "childtest-messages", "childtest-storm", "module-again"),
 }
@@ -83,9 +84,10 @@ def matrix(bare=False):
         GuestCase("life", guests=(("6.1-cloud", 2),), groups=(*LIFE, "share"), sandbox=("console",),
                   rules=AT_ONCE, default=True),
         GuestCase("few", kernel="6.12", machine="pc", guests=(("6.12", 1), ("6.12-cloud", 4)),
-                  groups=("delete", "module"), rounds=6, default=True),
+                  groups=("delete", "module", "attest"), rounds=6, default=True),
         GuestCase("life", kernel="6.12", machine="pc", small="6.12-cloud", groups=(*LIFE, "share", "delete")),
         GuestCase("module", groups=("module",)),
+        GuestCase("attest", groups=("attest",)),
     ]
     for i, kernel in enumerate(images.GUEST_KERNELS):
         root = ("6.1", "q35") if i % 2 else ("6.12", "pc")

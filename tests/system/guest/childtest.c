@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /*
  * Child partitions through redoubt.ko, as processes of the root use them. Run on Redoubt with a pool of 64 MiB or more:
- *   childtest args | memory | direct DISK | vp | channel | messages | storm
+ *   childtest args | memory | direct DISK | vp | channel | messages | storm | attest
+ *   childtest measurement NUMBER: prints the launch measurement of this partition
  * The guest is a page of machine code at 0x1000, which runs in 64-bit mode with its first 16 MiB mapped.
  */
 #define _GNU_SOURCE
@@ -35,10 +36,13 @@ static int device;
 #define MODE_ECHO \
 	2ull /* OUT 0x510 when ready; flag 7: signal 0x2007; a message: post it to connection 4 */
 
+#define MODE_REPORT \
+	3ull /* RedoubtGetOwnReport from 0x7000 to 0x8000, then OUT of its status to 0x510, for ever */
+
 __asm__(".pushsection .rodata\n"
 	"guest_code:\n"
 	"	mov $0x40000000, %ecx; mov $1, %eax; mov $0x81000000, %edx; wrmsr\n" /* GUEST_OS_ID */
-	"	cmp $1, %rdi; je 5f\n"
+	"	cmp $1, %rdi; je 5f; cmp $3, %rdi; je 8f\n"
 	"	mov $0x40000083, %ecx; mov $0x5001, %eax; xor %edx, %edx; wrmsr\n" /* SIMP */
 	"	mov $0x40000082, %ecx; mov $0x6001, %eax; wrmsr\n"                 /* SIEFP */
 	"	mov $0x40000092, %ecx; mov $0x40, %eax; wrmsr\n"                   /* SINT2 */
@@ -57,6 +61,8 @@ __asm__(".pushsection .rodata\n"
 	"5:	xor %ebx, %ebx; mov $0x510, %edx\n"
 	"6:	in (%dx), %al; mov $0x511, %edx; out %al, (%dx); dec %edx; inc %rbx; cmp $3, %al; jne 6b\n"
 	"7:	incq 0x8008; jmp 7b\n"
+	"8:	mov $0x8e14, %ecx; mov $0x7000, %edx; mov $0x8000, %r8d; vmmcall\n"
+	"	mov $0x510, %edx; out %al, (%dx); jmp 8b\n"
 	"guest_end:\n"
 	".popsection\n");
 extern const unsigned char guest_code[], guest_end[];
@@ -510,6 +516,111 @@ static void check_storm(void)
 	pass("%d partitions ended under load", rounds);
 }
 
+static struct rd_measurement measurement(uint64_t partition)
+{
+	struct rd_ioctl_measurement q = { .in = { .partition = partition } };
+
+	WANT(ioctl(device, RD_IOCTL_GET_MEASUREMENT, &q) == 0);
+	return q.out;
+}
+
+static void print_measurement(uint64_t partition)
+{
+	struct rd_measurement m = measurement(partition);
+
+	for (size_t i = 0; i < sizeof(m.digest); i++)
+		printf("%02x", m.digest[i]);
+	printf(" %s %llu pages\n", m.sealed ? "sealed" : "open", (unsigned long long)m.pages);
+	exit(0);
+}
+
+/* The token has what was asked for: the text may stand anywhere in it. */
+static void want_in(const struct rd_report *r, const void *bytes, size_t n)
+{
+	WANT(r->size > 400 && r->size <= sizeof(r->token) && memmem(r->token, r->size, bytes, n));
+}
+
+/* One guest that is measured: another one, loaded otherwise, has another value; and each gets its own token, until it has had enough. */
+static void check_attest(void)
+{
+	struct rd_create_partition create_request = { .memory_bytes = GUEST_BYTES, .vp_count = 1 };
+	struct rd_measure range = { .gpa = 0x1000, .bytes = 0x4000 };
+	struct rd_seal seal = { .svn = 7, .disks = 1 };
+	struct rd_get_own_report *q;
+	struct rd_report *token;
+	struct rd_ioctl_report asked = { .in = { .nonce_size = 32,
+						 .nonce = "the root asks for it, with nonce" } };
+	struct rd_ioctl_report_key key;
+	struct rd_measurement m[2];
+	unsigned char *memory = NULL;
+	struct hv_message *message = NULL;
+	const struct hv_io_port_intercept *io = NULL;
+	int p, vp = -1, made = 0;
+
+	for (int i = 0; i < 2; i++) {
+		p = ioctl(device, RD_IOCTL_CREATE_PARTITION, &create_request);
+		WANT(p >= 0);
+		vp = create_vp(p, 0);
+		memory = load_guest(p, vp, MODE_REPORT);
+		memory[0x3fff] = i;
+		message = mmap(NULL, 4096, PROT_READ, MAP_SHARED, vp, 0);
+		WANT(message != MAP_FAILED);
+		range.gpa = 0x1001;
+		WANT_ERROR(ioctl(p, RD_IOCTL_MEASURE, &range), EINVAL);
+		range.gpa = GUEST_BYTES - 0x1000;
+		WANT_ERROR(ioctl(p, RD_IOCTL_MEASURE, &range), EINVAL);
+		asked.in.partition = create_request.partition;
+		WANT_ERROR(ioctl(device, RD_IOCTL_GET_REPORT, &asked), EBUSY);
+	}
+	/* The last page of the range above was measured before the refusal: this one starts clean. */
+	p = ioctl(device, RD_IOCTL_CREATE_PARTITION, &create_request);
+	WANT(p >= 0);
+	vp = create_vp(p, 0);
+	memory = load_guest(p, vp, MODE_REPORT);
+	message = mmap(NULL, 4096, PROT_READ, MAP_SHARED, vp, 0);
+	WANT(message != MAP_FAILED);
+	range.gpa = 0x1000;
+	WANT(ioctl(p, RD_IOCTL_MEASURE, &range) == 0);
+	m[0] = measurement(create_request.partition);
+	WANT(!m[0].sealed && m[0].pages == 4);
+	WANT(ioctl(p, RD_IOCTL_SEAL, &seal) == 0);
+	WANT_ERROR(ioctl(p, RD_IOCTL_SEAL, &seal), EBUSY);
+	WANT_ERROR(ioctl(p, RD_IOCTL_MEASURE, &range), EBUSY);
+	m[1] = measurement(create_request.partition);
+	WANT(m[1].sealed && memcmp(m[0].digest, m[1].digest, 48) != 0);
+	q = (void *)(memory + 0x7000);
+	token = (void *)(memory + 0x8000);
+	*q = (struct rd_get_own_report){ .nonce_size = 16,
+					 .nonce = "nonce of a guest",
+					 .report_data = "and its own words, up to 64 bytes" };
+	WANT(run(vp, 0, 0, 0) == 0);
+	io = (const void *)message->payload;
+	for (;; made++) {
+		WANT(ready(vp, PATIENCE) == POLLIN && message->type == HV_MESSAGE_IO_PORT &&
+		     io->port == 0x510);
+		if ((io->rax & 0xff) != 0)
+			break;
+		want_in(token, q->nonce, 16);
+		want_in(token, q->report_data, 64);
+		want_in(token, m[1].digest, 48);
+		want_in(token, m[1].instance, 16);
+		WANT(made < 100);
+		q->nonce[0]++;
+		memset(token, 0, sizeof(*token));
+		WANT(run(vp, 0, io->header.length, 0) == 0);
+	}
+	WANT((io->rax & 0xff) == HV_STATUS_NO_RESOURCES && made >= 8);
+	asked.in.partition = create_request.partition;
+	WANT(ioctl(device, RD_IOCTL_GET_REPORT, &asked) == 0);
+	want_in(&asked.out, asked.in.nonce, 32);
+	want_in(&asked.out, m[1].digest, 48);
+	WANT(ioctl(device, RD_IOCTL_GET_REPORT_KEY, &key) == 0 && key.out.size == 107);
+	want_in(&asked.out, key.out.bootseed, 32);
+	asked.in.nonce_size = 15;
+	WANT_ERROR(ioctl(device, RD_IOCTL_GET_REPORT, &asked), EINVAL);
+	pass("%d tokens by hypercall, then no more; one for the root", made);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -532,5 +643,9 @@ int main(int argc, char **argv)
 		check_messages();
 	if (!strcmp(name, "storm"))
 		check_storm();
-	fail("usage: childtest args | memory | direct DISK | vp | channel | messages | storm");
+	if (!strcmp(name, "attest"))
+		check_attest();
+	if (!strcmp(name, "measurement") && argc == 3)
+		print_measurement(strtoull(argv[2], NULL, 0));
+	fail("usage: childtest args | memory | direct DISK | vp | channel | messages | storm | attest | measurement NUMBER");
 }

@@ -241,6 +241,41 @@ group_work() {
 	cmp -n 4096 /vm/ro.img /dev/zero >/dev/null || no "the read-only image was written"
 	finish "$(said w 'pass readonly' | sed 's/VM pass //'), $(said w 'pass ioerror' | sed 's/VM pass //')"
 }
+# What the hypervisor measured of a machine of the manager is what redoubt-measure finds in its files.
+measured_as() { # NAME: the running machine, and what the tool makes of its files; sets MEASURED
+	local have want number
+	number=$(hvctl show $1 --json | sed -n 's/.*"partition": \([0-9]*\).*/\1/p')
+	have=$(childtest measurement "${number:-0}" 2>&1)
+	want=$(redoubt-measure vm $RUN/$1.yaml 2>&1)
+	MEASURED=${have%% *}
+	is "measurement of $1" "${have%% *}" "${want%% *}"
+	case $have in *" sealed 0 pages" | *open*) no "$1: $have" ;; esac
+}
+group_attest() {
+	local first
+	begin measured
+	define m $SMALL 128 2 "vmip=10.77.0.11 vm=vmbus vmend=wait"
+	echo "attest: true" >>$RUN/m.yaml
+	echo "svn: 3" >>$RUN/m.yaml
+	hvctl create $RUN/m.yaml --replace >/tmp/out 2>&1 || no "create m: $(tail -1 /tmp/out)"
+	start m
+	measured_as m
+	first=$MEASURED
+	wait_line m "VM end" 300
+	measured_as m
+	is "measurement of the guest that runs" "$MEASURED" "$first"
+	gone m
+	sed 's/vmend=wait/vmend=wait more/' $RUN/m.yaml >$RUN/n.yaml
+	mv $RUN/n.yaml $RUN/m.yaml
+	hvctl create $RUN/m.yaml --replace >/tmp/out 2>&1 || no "create m: $(tail -1 /tmp/out)"
+	start m
+	measured_as m
+	[ "$MEASURED" != "$first" ] || no "another command line has the same measurement"
+	gone m
+	finish "$first"
+	begin childtest-attest
+	RT_NAME=$T timeout $((200 * FACTOR)) childtest attest
+}
 group_reboot() {
 	begin reboot
 	define again $SMALL 96 1 "vmend=reboot"
