@@ -86,21 +86,6 @@ static int rd_errno(u64 result)
 	}
 }
 
-/* TLFS 3.7, with VMMCALL: RBX, RSI, RDI, RBP, R12 to R15 stay as they are. */
-static u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
-{
-	register u64 r8 asm("r8") = out;
-	u64 result;
-	u64 rcx = control;
-	u64 rdx = in;
-
-	asm volatile("vmmcall"
-		     : "=a"(result), "+c"(rcx), "+d"(rdx), "+r"(r8)
-		     :
-		     : "r9", "r10", "r11", "cc", "memory");
-	return result;
-}
-
 /*
  * Make one simple hypercall without taking or clearing anything. Both buffers come from kmalloc or
  * the page allocator, are aligned to 8 and lie in one page each; out may be NULL where the call has

@@ -43,6 +43,8 @@ struct rd_pages {
 	void *out;
 };
 
+/* vmmcall.c: TLFS 3.7; in and out are guest-physical, 0 where there is none. */
+u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out);
 int rd_pages_alloc(struct rd_pages *pages);
 void rd_pages_free(struct rd_pages *pages);
 int rd_hypercall(struct rd_pages *pages, u16 code, const void *in, size_t in_size);

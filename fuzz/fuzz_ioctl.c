@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: MIT
+/*
+ * redoubt.ko in user space: its sources above fuzz/ko/kernel.h, a hypervisor and a pool that are this file. Input: a script of system calls
+ * on /dev/redoubt and on what comes of it, with arguments of any kind at addresses of any kind, of what the hypervisor does meanwhile, of
+ * allocations, copies, descriptors and hypercalls that fail. Checked: the user's memory is fetched once, and never under a lock; locks and
+ * references; hypercalls name what is there; no unit of memory has two owners; after all is closed nothing is left.
+ */
+#include "fuzz/ko/ko.h"
+#include "fuzz/oracle.h"
+#include "hv/root/pool.h"
+#include "hv/root/redoubt.h"
+#include "hv/root/synic.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define PARTITIONS 6u
+#define PORTS 1024u
+#define UNITS 64u
+#define TIME_OUT 120u        /* TLFS: HV_STATUS_TIMEOUT, call again */
+#define FIRST_UNIT 0x100000u /* page number of unit 0 */
+
+static struct {
+	bool used, finalized;
+	uint8_t vps;
+	uint32_t connections;
+	struct hv_posted *posted;
+	struct hv_message *intercept[HV_VP_MAX];
+} hv[PARTITIONS];
+static bool hv_port[PORTS];
+static uint32_t fail_call; /* countdown to a hypercall that fails */
+static uint16_t fail_status;
+static bool unit_used[UNITS];
+static struct page unit_page[UNITS * RD_UNIT_PAGES];
+static uint64_t flags[HV_EVENT_FLAGS / 64];
+
+/* ---- the pool ---- */
+
+void rd_pool_init(const struct rd_info *info)
+{
+	(void)info;
+}
+
+void rd_pool_exit(void)
+{
+}
+
+bool rd_pool_holds(u64 count)
+{
+	return count <= UNITS;
+}
+
+int rd_pool_take(u64 count, u64 *unit)
+{
+	u64 taken = 0;
+
+	for (uint32_t i = 0; i < UNITS && taken < count; i++) {
+		if (!unit_used[i]) {
+			unit[taken++] = FIRST_UNIT + i * RD_UNIT_PAGES;
+		}
+	}
+	if (taken < count) {
+		return -ENOMEM;
+	}
+	for (u64 i = 0; i < count; i++) {
+		unit_used[(unit[i] - FIRST_UNIT) / RD_UNIT_PAGES] = true;
+	}
+	return 0;
+}
+
+void rd_pool_give(u64 count, const u64 *unit)
+{
+	for (u64 i = 0; i < count; i++) {
+		u64 n = (unit[i] - FIRST_UNIT) / RD_UNIT_PAGES;
+
+		ORACLE(n < UNITS && unit_used[n], "memory is given back twice");
+		unit_used[n] = false;
+	}
+}
+
+struct page *pfn_to_page(u64 pfn)
+{
+	struct page *p = &unit_page[pfn - FIRST_UNIT];
+
+	ORACLE(pfn - FIRST_UNIT < UNITS * RD_UNIT_PAGES, "a page that is not the pool's");
+	p->count = p->count != 0 ? p->count : 1;
+	return p;
+}
+
+int vm_insert_page(struct vm_area_struct *v, unsigned long at, struct page *p)
+{
+	ORACLE(at == v->vm_start && p != NULL, "another page is mapped");
+	return 0;
+}
+
+int rd_synic_init(u32 sint)
+{
+	(void)sint;
+	return 0;
+}
+
+void rd_synic_exit(void)
+{
+}
+
+void cpuid(u32 leaf, u32 *a, u32 *b, u32 *c, u32 *d)
+{
+	*a = leaf;
+	*b = RD_CPUID_EBX;
+	*c = RD_CPUID_ECX;
+	*d = RD_CPUID_EDX;
+}
+
+/* ---- the hypervisor ---- */
+
+static uint64_t partition_of(uint64_t id)
+{
+	ORACLE(id != 0 && id - 1 < PARTITIONS && hv[id - 1].used,
+	       "a hypercall for a partition that is not there");
+	return id - 1;
+}
+
+static void create_port(const struct hv_create_port *in)
+{
+	(void)partition_of(in->connection_partition);
+	ORACLE(in->port_partition == HV_SELF && in->port != 0 && in->port < PORTS &&
+		       !hv_port[in->port],
+	       "a port that is there, or not ours");
+	ORACLE(in->base_flag != 0 && in->base_flag < HV_EVENT_FLAGS, "a flag that is none");
+	hv_port[in->port] = true;
+}
+
+static void delete_port(const struct hv_delete_port *in)
+{
+	ORACLE(in->port < PORTS && hv_port[in->port], "a port that is not there");
+	hv_port[in->port] = false;
+}
+
+static void map_page(const struct hv_map_state_page *in)
+{
+	uint64_t p = partition_of(in->partition);
+
+	ORACLE(in->vp < HV_VP_MAX && (hv[p].vps >> in->vp & 1) != 0,
+	       "a page for a VP that is not there");
+	ORACLE(in->notify_flag != 0 && in->notify_flag < HV_EVENT_FLAGS, "a flag that is none");
+	hv[p].intercept[in->vp] = (struct hv_message *)(uintptr_t)(in->pfn << 12);
+}
+
+static void map_memory(const struct hv_map_gpa_pages *in, uint32_t count)
+{
+	const u64 *unit = (const u64 *)(in + 1);
+
+	(void)partition_of(in->partition);
+	for (uint32_t i = 0; i < count; i++) {
+		u64 n = (unit[i] - FIRST_UNIT) / RD_UNIT_PAGES;
+
+		ORACLE(n < UNITS && unit_used[n], "memory that is not the partition's");
+	}
+}
+
+/* false: there is no such partition left to make. */
+static bool simple(u16 code, const void *in, void *out)
+{
+	const uint64_t *id = in;
+	uint64_t p;
+
+	switch (code) {
+	case RD_HVCALL_GET_INFO:
+		((struct rd_info *)out)->abi_version = RD_ABI_VERSION;
+		return true;
+	case HVCALL_CREATE_PARTITION:
+		for (p = 0; p < PARTITIONS && hv[p].used; p++) {
+		}
+		if (p == PARTITIONS) {
+			return false;
+		}
+		memset(&hv[p], 0, sizeof(hv[p]));
+		hv[p].used = true;
+		*(uint64_t *)out = p + 1;
+		return true;
+	case HVCALL_FINALIZE_PARTITION:
+		hv[partition_of(*id)].finalized = true;
+		return true;
+	case HVCALL_DELETE_PARTITION:
+		p = partition_of(*id);
+		ORACLE(hv[p].finalized, "a partition is deleted that may run");
+		hv[p].used = false;
+		return true;
+	case HVCALL_CREATE_VP: {
+		const struct hv_create_vp *v = in;
+
+		p = partition_of(v->partition);
+		ORACLE(v->vp < HV_VP_MAX && (hv[p].vps >> v->vp & 1) == 0, "a VP that is there");
+		hv[p].vps |= (uint8_t)(1u << v->vp);
+		return true;
+	}
+	case HVCALL_MAP_VP_STATE_PAGE:
+		map_page(in);
+		return true;
+	case HVCALL_CREATE_PORT:
+		create_port(in);
+		return true;
+	case HVCALL_DELETE_PORT:
+		delete_port(in);
+		return true;
+	case HVCALL_CONNECT_PORT: {
+		const struct hv_connect_port *c = in;
+
+		ORACLE(c->port < PORTS && hv_port[c->port] && c->connection <= 0xffffff,
+		       "a connection of what is not there");
+		hv[partition_of(c->connection_partition)].connections++;
+		return true;
+	}
+	case HVCALL_DISCONNECT_PORT:
+		p = partition_of(*id);
+		ORACLE(hv[p].connections-- != 0, "a connection that is not there");
+		return true;
+	case HVCALL_POST_MESSAGE_DIRECT: {
+		const struct hv_post_message_direct *m = in;
+
+		(void)partition_of(m->partition);
+		ORACLE(m->vp < HV_VP_MAX && m->sint < HV_SINT_COUNT, "a message to nobody");
+		return true;
+	}
+	case HVCALL_SIGNAL_EVENT_DIRECT: {
+		const struct hv_signal_event_direct *e = in;
+
+		(void)partition_of(e->partition);
+		ORACLE(e->vp < HV_VP_MAX && e->sint < HV_SINT_COUNT && e->flag < HV_EVENT_FLAGS,
+		       "a signal to nobody");
+		return true;
+	}
+	case RD_HVCALL_RECEIVE_MESSAGE:
+		ORACLE(*(const u32 *)in < PORTS && hv_port[*(const u32 *)in],
+		       "messages of a port that is not there");
+		memset(out, 7, sizeof(struct hv_message));
+		return true;
+	case HVCALL_INITIALIZE_PARTITION:
+	case HVCALL_SET_PARTITION_PROPERTY:
+	case HVCALL_INSTALL_INTERCEPT:
+		(void)partition_of(*id);
+		return true;
+	default:
+		ORACLE(code == RD_HVCALL_READ_LOG || code == RD_HVCALL_PARTITION_INFO,
+		       "another hypercall");
+		return true;
+	}
+}
+
+static void rep(u16 code, const void *in, void *out, uint32_t count)
+{
+	(void)partition_of(*(const uint64_t *)in);
+	if (code == HVCALL_MAP_GPA_PAGES) {
+		map_memory(in, count);
+	} else if (code == HVCALL_GET_VP_REGISTERS) {
+		memset(out, 1, count * sizeof(struct hv_register_value));
+	} else {
+		ORACLE(code == HVCALL_SET_VP_REGISTERS, "another hypercall");
+	}
+}
+
+/* The rest of a rep call is done in up to three pieces. */
+u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
+{
+	u16 code = (u16)control;
+	uint32_t count = control >> 32 & 0xfff, start = control >> 48 & 0xfff, now = count;
+
+	/* What the hypervisor does not let go is lost for good, for the next input, too: partitions go slowly, ports always. */
+	if (fail_call != 0 && code != HVCALL_DELETE_PORT && code != HVCALL_DISCONNECT_PORT &&
+	    --fail_call == 0) {
+		bool end = code == HVCALL_DELETE_PARTITION || code == HVCALL_FINALIZE_PARTITION;
+
+		return (end ? TIME_OUT : fail_status) | (u64)start << 32;
+	}
+	if (count == 0) {
+		return simple(code, (const void *)(uintptr_t)in, (void *)(uintptr_t)out)
+			       ? 0
+			       : HV_STATUS_INSUFFICIENT_MEMORY;
+	}
+	ORACLE(start < count, "a rep call behind its end");
+	rep(code, (const void *)(uintptr_t)in, (void *)(uintptr_t)out, count);
+	if (count - start > 3) {
+		now = start + (count - start) / 2;
+		return TIME_OUT | (u64)now << 32;
+	}
+	return (u64)now << 32;
+}
+
+/* ---- processes ---- */
+
+static struct ko_file *file_at(uint32_t i)
+{
+	return ko.file[i % KO_FILES].used ? &ko.file[i % KO_FILES] : NULL;
+}
+
+/* Arguments lie anywhere, mostly where they should. */
+static uint32_t place(struct script *s)
+{
+	uint32_t at = (uint32_t)script_take(s, 1);
+
+	return at < 0xe0 ? at * 16 : KO_USER - (at & 31) * 8;
+}
+
+static void fill(struct script *s, uint32_t at)
+{
+	while (script_more(s) && at < KO_USER) {
+		ko_user[at++] = oracle_tame((uint8_t)script_take(s, 1));
+	}
+}
+
+static void open_device(void)
+{
+	for (uint32_t i = 0; i < KO_FILES; i++) {
+		struct ko_file *f = &ko.file[i];
+
+		if (!f->used) {
+			f->fops = ko.device->fops;
+			f->file = (struct file){ NULL, O_NONBLOCK };
+			ko_call();
+			f->used = f->fops->open(NULL, &f->file) == 0;
+			return;
+		}
+	}
+}
+
+static uint32_t files(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < KO_FILES; i++) {
+		n += ko.file[i].used;
+	}
+	return n;
+}
+
+static void ioctl_file(struct script *s, unsigned index)
+{
+	static const unsigned int commands[] = {
+		RD_IOCTL_CREATE_PARTITION,
+		RD_IOCTL_GET_INFO,
+		RD_IOCTL_READ_LOG,
+		RD_IOCTL_PARTITION_INFO,
+		RD_IOCTL_MEMORY,
+		RD_IOCTL_CREATE_VP,
+		RD_IOCTL_CREATE_CHANNEL,
+		RD_IOCTL_CREATE_MESSAGE,
+		RD_IOCTL_POST,
+		RD_IOCTL_INTERCEPT_PORTS,
+		RD_IOCTL_STOP,
+		RD_IOCTL_GET_REGS,
+		RD_IOCTL_SET_REGS,
+		RD_IOCTL_RUN,
+		RD_IOCTL_SET_TARGET,
+	};
+	struct ko_file *f = file_at(index);
+	unsigned which = (unsigned)script_take(s, 1);
+	uint32_t at = place(s), before = files();
+	unsigned int command = which < 0xf0 ? commands[which % ARRAY_SIZE(commands)]
+					    : (unsigned int)script_take(s, 4);
+	uint64_t address;
+	long r;
+
+	if (f == NULL || f->fops->unlocked_ioctl == NULL) {
+		return;
+	}
+	fill(s, at);
+	if (command == RD_IOCTL_GET_REGS || command == RD_IOCTL_SET_REGS) {
+		address = (uintptr_t)ko_user + at + 16 + (which >> 7) * 8;
+		memcpy(ko_user + (at < KO_USER - 16 ? at : 0) + 8, &address, 8);
+	}
+	/* The pages of an open of /dev/redoubt are that open's own: only its own calls wait. */
+	ko.may_lock = f->fops == ko.device->fops;
+	ko_call();
+	r = f->fops->unlocked_ioctl(&f->file, command, (uintptr_t)ko_user + at);
+	ko_call();
+	ko.may_lock = false;
+	ORACLE(r >= -ERESTARTSYS && r < (long)KO_FILES, "no error number");
+	ORACLE(files() == before + (r > 0 || (r == 0 && files() != before)),
+	       "a descriptor more or less");
+	ORACLE(r >= 0 || files() == before, "a descriptor of a refused request");
+}
+
+static void read_write(struct script *s, unsigned index, bool out)
+{
+	struct ko_file *f = file_at(index);
+	uint32_t at = place(s), size = (uint32_t)script_take(s, 2) % 2048;
+	loff_t offset = 0;
+	ssize_t r = 0;
+
+	if (f == NULL) {
+		return;
+	}
+	f->file.f_flags = (index & 0x80) != 0 ? 0 : O_NONBLOCK;
+	ko_call();
+	if (out && f->fops->write != NULL) {
+		r = f->fops->write(&f->file, (const char *)ko_user + at, size, &offset);
+	} else if (!out && f->fops->read != NULL) {
+		r = f->fops->read(&f->file, (char *)ko_user + at, size, &offset);
+	}
+	if (f->fops->poll != NULL) {
+		(void)f->fops->poll(&f->file, NULL);
+	}
+	ko_call();
+	ORACLE(r >= -ERESTARTSYS && r <= (ssize_t)size, "more bytes than were asked for");
+}
+
+static void map(struct script *s, unsigned index)
+{
+	struct ko_file *f = file_at(index);
+	struct vm_area_struct v = { .vm_start = 0x10000, .vm_flags = script_take(s, 1) & 7 };
+	struct vm_fault fault = { .vma = &v };
+
+	v.vm_pgoff = script_take(s, 2) << ((v.vm_flags & 2) != 0 ? 44 : 0);
+	v.vm_end = v.vm_start + script_take(s, 2) * PAGE_SIZE;
+	if (f == NULL || f->fops->mmap == NULL) {
+		return;
+	}
+	v.vm_file = &f->file;
+	ko_call();
+	if (f->fops->mmap(&f->file, &v) != 0) {
+		ko_call();
+		return;
+	}
+	ORACLE((v.vm_flags & (VM_EXEC | VM_MAYEXEC)) == 0 && (v.vm_flags & VM_DONTCOPY) != 0,
+	       "a mapping that may be executed or inherited");
+	if (v.vm_ops != NULL) {
+		fault.pgoff = v.vm_pgoff + script_take(s, 2) % (vma_pages(&v) + 2);
+		if (v.vm_ops->fault(&fault) == 0) {
+			ORACLE(--fault.page->count == 1,
+			       "a page that others have"); /* and unmapped */
+		}
+	}
+	ko_call();
+}
+
+/* What the hypervisor does by itself: intercepts, posted writes, notifications. */
+static void happens(struct script *s, unsigned arg)
+{
+	struct hv_message *m = hv[arg % PARTITIONS].intercept[arg >> 4 & 7];
+	uint32_t flag = (uint32_t)script_take(s, 1);
+
+	flags[flag / 64] |= 1ull << (flag % 64);
+	if (hv[arg % PARTITIONS].used && m != NULL) {
+		struct hv_posted *p = (struct hv_posted *)(void *)((uint8_t *)m + HV_POSTED_OFFSET);
+
+		m->type = (uint32_t)script_take(s, 1) != 0 ? HV_MESSAGE_IO_PORT : HV_MESSAGE_NONE;
+		p->producer += (uint32_t)script_take(s, 1);
+	}
+	rd_notify_scan(flags);
+}
+
+static void fail(struct script *s, unsigned arg)
+{
+	uint32_t n = 1 + (arg >> 2) % 16;
+
+	switch (arg & 3) {
+	case 0:
+		ko.fail_alloc = n;
+		break;
+	case 1:
+		ko.fail_fd = n;
+		break;
+	case 2:
+		ko.fail_copy = n;
+		break;
+	default:
+		fail_call = n;
+		fail_status = (uint16_t)(1 + script_take(s, 1));
+		break;
+	}
+}
+
+static void act(struct script *s)
+{
+	unsigned op = (unsigned)script_take(s, 1), arg = (unsigned)script_take(s, 1);
+
+	switch (op % 16) {
+	case 0:
+		open_device();
+		break;
+	case 1:
+		read_write(s, arg, true);
+		break;
+	case 2:
+	case 3:
+		read_write(s, arg, false);
+		break;
+	case 4:
+		map(s, arg);
+		break;
+	case 5:
+	case 6:
+		happens(s, arg);
+		break;
+	case 7:
+		fail(s, arg);
+		break;
+	case 8:
+		(void)ko_work();
+		break;
+	case 9:
+		if (file_at(arg) != NULL) {
+			ko_call();
+			ko_close(arg % KO_FILES);
+			ko_call();
+		}
+		break;
+	default:
+		ioctl_file(s, arg);
+		break;
+	}
+}
+
+static void finish(void)
+{
+	fail_call = ko.fail_alloc = ko.fail_fd = ko.fail_copy = 0;
+	for (uint32_t i = 0; i < KO_FILES; i++) {
+		if (ko.file[i].used) {
+			ko_close(i);
+		}
+	}
+	ko_exit();
+	for (uint32_t i = 0; i < PARTITIONS; i++) {
+		ORACLE(!hv[i].used, "a partition is left");
+	}
+	for (uint32_t i = 0; i < PORTS; i++) {
+		ORACLE(!hv_port[i], "a port is left");
+	}
+	for (uint32_t i = 0; i < UNITS; i++) {
+		ORACLE(!unit_used[i], "memory is left");
+	}
+	ko_reset();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct script s = { data, size, 0 }, action;
+
+	memset(flags, 0, sizeof(flags));
+	fail_call = 0;
+	if (size != 0 && data[0] == 0xff) { /* the module is loaded where something fails */
+		ko.fail_alloc = data[size - 1] & 15;
+		fail_call = data[size - 1] >> 4;
+		fail_status = 5;
+	}
+	if (ko_init() != 0) {
+		ko_reset();
+		return 0;
+	}
+	for (unsigned i = 0; i < 120 && script_action(&s, &action); i++) {
+		act(&action);
+	}
+	finish();
+	return 0;
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Seeds of the target ioctl (redoubt.ko in user space). usage: fuzz/seeds/module.py"""
+import struct
+
+from records import record, write
+
+(CREATE, INFO, LOG, PARTITION_INFO, MEMORY, VP, CHANNEL, MESSAGE, POST, PORTS, STOP, GET_REGS, SET_REGS, RUN,
+ TARGET) = range(15)
+OPEN, WORK = record(bytes([0, 0])), record(bytes([8, 0]))
+
+
+def ask(file, which, data=b"", place=1):
+    return record(bytes([10, file, which, place]) + data)
+
+
+def close(file):
+    return record(bytes([9, file]))
+
+
+def read(file, size, place=2):
+    return record(bytes([2, file, place]) + struct.pack("<H", size))
+
+
+def write_to(file, size):
+    return record(bytes([1, file, 2]) + struct.pack("<H", size))
+
+
+def map_(file, flags, offset, pages, fault=0):
+    return record(bytes([4, file, flags]) + struct.pack("<HHH", offset, pages, fault))
+
+
+def happens(partition, vp, flag, kind=1, posted=0):
+    return record(bytes([5, partition | vp << 4, flag, kind, posted]))
+
+
+def fail(what, after, status=0):
+    return record(bytes([7, what | (after - 1) << 2, status]))
+
+
+def create(mib=16, vps=2, weight=0):
+    return OPEN + ask(0, CREATE, struct.pack("<QII", mib << 20, vps, weight))
+
+
+def vp(n):
+    return ask(1, VP, struct.pack("<II", n, 0))
+
+
+def message(payload=16, kind=1):
+    return struct.pack("<IIIBBHQ", 0, 2, kind, payload, 0, 0, 0) + bytes(8)
+
+
+REGS = struct.pack("<IIQ", 2, 0, 0) + (struct.pack("<I", 0x20000) + bytes(28)) * 2
+FULL = create() + vp(0) + vp(1) + ask(1, MEMORY)
+CHANNEL_OF = ask(1, CHANNEL, struct.pack("<IIII", 0x2001, 1, 2, 5))
+MESSAGES_OF = ask(1, MESSAGE, struct.pack("<IIII", 1, 4, 0, 0))
+SEEDS = {
+    "device": OPEN + ask(0, INFO, struct.pack("<II", 1, 0)) + ask(0, LOG) + ask(0, PARTITION_INFO) + close(0),
+    "partition": create() + close(1) + WORK + close(0),
+    "weight": create(weight=100) + create(weight=1001) + create(mib=15) + create(vps=9) + create(mib=130),
+    "most": OPEN + ask(0, CREATE, struct.pack("<QII", 100 << 20, 1, 0)) * 2 + close(1) + WORK,
+    "vps": FULL + vp(0) + vp(2) + happens(0, 0, 1) + ask(2, RUN, struct.pack("<IIQ", 1, 2, 7)),
+    "start": FULL + ask(2, RUN, bytes(16)) + ask(2, RUN, bytes(16)) + ask(3, RUN, bytes(16)),
+    "registers": FULL + ask(2, GET_REGS, REGS) + ask(2, SET_REGS, REGS) + ask(2, SET_REGS, struct.pack("<IIQ", 65, 0, 0)),
+    "posted": FULL + happens(0, 0, 1, 0, 9) + read(2, 1024) + happens(0, 0, 1, 0, 200) + read(2, 7) + read(2, 2000),
+    "memory": FULL + map_(4, 1, 0, 16, 3) + map_(4, 3, 0, 1) + map_(4, 0, 0, 1) + map_(2, 1, 0, 1) + map_(4, 1, 5000, 1),
+    "memory_outlives": FULL + close(1) + WORK + map_(4, 1, 0, 16, 3) + close(4) + WORK + close(2) + close(3),
+    "channel": create() + CHANNEL_OF + happens(0, 0, 1) + read(2, 8) * 2 + write_to(2, 8)
+    + ask(2, TARGET, struct.pack("<II", 1, 0)) + ask(2, TARGET, struct.pack("<II", 2, 0)) + close(2),
+    "messages": create() + MESSAGES_OF + happens(0, 0, 1) + read(2, 256) * 2 + fail(3, 1, 0x15) + read(2, 256) + close(2),
+    "post": create() + ask(1, POST, message()) + ask(1, POST, message(241)) + fail(3, 1, 50) + ask(1, POST, message()),
+    "ports": create() + ask(1, PORTS, struct.pack("<HHBBH", 0x3F8, 0x3FF, 1, 0, 0))
+    + ask(1, PORTS, struct.pack("<HHBBH", 5, 4, 0, 0, 0)) + ask(1, PORTS, struct.pack("<HHBBH", 0x3FD, 0x3FD, 2, 0x60, 0)),
+    "stop": FULL + CHANNEL_OF + MESSAGES_OF + ask(1, STOP) * 2 + read(5, 8) + read(6, 256) + write_to(5, 8) + vp(1)
+    + ask(2, RUN, bytes(16)) + ask(1, POST, message()) + CHANNEL_OF + ask(1, MEMORY) + close(1) + WORK,
+    "at_the_end": create() + ask(1, VP, b"", 0xE0) + ask(1, POST, message(), 0xE1) + ask(0, CREATE, b"", 0xE2),
+}
+for number, name in enumerate(("memory", "descriptor", "copy", "call")):
+    for after in range(1, 9):
+        SEEDS[f"fail_{name}_{after}"] = (
+            OPEN + fail(number, after, 5) + ask(0, CREATE, struct.pack("<QII", 16 << 20, 2, 10))
+            + create() + fail(number, 1 + after // 2, 11) + vp(0) + CHANNEL_OF + fail(number, 1 + after // 3, 5) + MESSAGES_OF
+            + ask(1, MEMORY) + ask(2, GET_REGS, REGS))
+write("ioctl", SEEDS.items())
