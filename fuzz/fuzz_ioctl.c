@@ -234,13 +234,16 @@ static bool simple(u16 code, const void *in, void *out)
 		       "messages of a port that is not there");
 		memset(out, 7, sizeof(struct hv_message));
 		return true;
+	case RD_HVCALL_SEAL_LAUNCH:
 	case HVCALL_INITIALIZE_PARTITION:
 	case HVCALL_SET_PARTITION_PROPERTY:
 	case HVCALL_INSTALL_INTERCEPT:
 		(void)partition_of(*id);
 		return true;
 	default:
-		ORACLE(code == RD_HVCALL_READ_LOG || code == RD_HVCALL_PARTITION_INFO,
+		ORACLE(code == RD_HVCALL_READ_LOG || code == RD_HVCALL_PARTITION_INFO ||
+			       (code >= RD_HVCALL_GET_MEASUREMENT &&
+				code <= RD_HVCALL_GET_REPORT_KEY),
 		       "another hypercall");
 		return true;
 	}
@@ -254,7 +257,8 @@ static void rep(u16 code, const void *in, void *out, uint32_t count)
 	} else if (code == HVCALL_GET_VP_REGISTERS) {
 		memset(out, 1, count * sizeof(struct hv_register_value));
 	} else {
-		ORACLE(code == HVCALL_SET_VP_REGISTERS, "another hypercall");
+		ORACLE(code == HVCALL_SET_VP_REGISTERS || code == RD_HVCALL_MEASURE_PAGES,
+		       "another hypercall");
 	}
 }
 
@@ -350,6 +354,11 @@ static void ioctl_file(struct script *s, unsigned index)
 		RD_IOCTL_SET_REGS,
 		RD_IOCTL_RUN,
 		RD_IOCTL_SET_TARGET,
+		RD_IOCTL_MEASURE,
+		RD_IOCTL_SEAL,
+		RD_IOCTL_GET_MEASUREMENT,
+		RD_IOCTL_GET_REPORT,
+		RD_IOCTL_GET_REPORT_KEY,
 	};
 	struct ko_file *f = file_at(index);
 	unsigned which = (unsigned)script_take(s, 1);

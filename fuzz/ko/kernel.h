@@ -59,6 +59,7 @@ void ko_exit(void);
 #define min_t(t, a, b) ((t)(a) < (t)(b) ? (t)(a) : (t)(b))
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096ul
+#define PAGE_MASK (~(PAGE_SIZE - 1))
 #define PMD_SIZE (1ull << 21)
 #define BITS_PER_LONG 64
 #define ERESTARTSYS 512

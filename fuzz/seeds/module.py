@@ -6,7 +6,7 @@ import struct
 from records import record, write
 
 (CREATE, INFO, LOG, PARTITION_INFO, MEMORY, VP, CHANNEL, MESSAGE, POST, PORTS, STOP, GET_REGS, SET_REGS, RUN,
- TARGET) = range(15)
+ TARGET, MEASURE, SEAL, MEASUREMENT, REPORT, REPORT_KEY) = range(20)
 OPEN, WORK = record(bytes([0, 0])), record(bytes([8, 0]))
 
 
@@ -73,6 +73,9 @@ SEEDS = {
     + ask(1, PORTS, struct.pack("<HHBBH", 5, 4, 0, 0, 0)) + ask(1, PORTS, struct.pack("<HHBBH", 0x3FD, 0x3FD, 2, 0x60, 0)),
     "stop": FULL + CHANNEL_OF + MESSAGES_OF + ask(1, STOP) * 2 + read(5, 8) + read(6, 256) + write_to(5, 8) + vp(1)
     + ask(2, RUN, bytes(16)) + ask(1, POST, message()) + CHANNEL_OF + ask(1, MEMORY) + close(1) + WORK,
+    "measured": create() + ask(1, MEASURE, struct.pack("<QQ", 0x1000, 0x3000000)) + ask(1, MEASURE, struct.pack("<QQ", 0x1000, 0x300000))
+    + ask(1, MEASURE, struct.pack("<QQ", 0x1001, 0x1000)) + ask(1, SEAL, bytes(16)) + ask(0, MEASUREMENT, struct.pack("<Q", 1))
+    + ask(0, REPORT, struct.pack("<Q", 1)) + ask(0, REPORT_KEY),
     "at_the_end": create() + ask(1, VP, b"", 0xE0) + ask(1, POST, message(), 0xE1) + ask(0, CREATE, b"", 0xE2),
 }
 for number, name in enumerate(("memory", "descriptor", "copy", "call")):
