@@ -162,7 +162,8 @@ static void open_all(const struct arguments *w, struct agent *a)
 {
 	a->device = attest_open();
 	if (a->device < 0) {
-		(void)fprintf(stderr, "attestd: /dev/redoubt: %s\n", attest_error(a->device));
+		(void)fprintf(stderr, "attestd: /dev/redoubt: %s: load redoubt.ko\n",
+			      strerror(-a->device));
 		a->device = -1;
 	}
 	a->tpm_fd = open_tpm(w->tpm);
@@ -197,7 +198,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	(void)setenv("TSS2_LOG", "all+none", 1); /* refusals are told to the client */
-	json_object_seed(0); /* opens /dev/urandom */
+	json_object_seed(0);                     /* opens /dev/urandom */
 	open_all(&words, &agent);
 	if (!open_listener(words.socket, &agent.listener) || !confine(ATTESTD_UID)) {
 		return 1;

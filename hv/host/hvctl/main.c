@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* hvctl: what the hypervisor says of itself, and virtual machines. Command line here; see docs/man/hvctl.8. */
-#include "hv/host/hvctl/manager.h"
+#include "hv/host/hvctl/agent.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -19,6 +19,7 @@ static const char usage_text[] =
 	"       hvctl create FILE [--replace] | delete NAME\n"
 	"       hvctl start NAME | stop NAME [--timeout SECONDS] | kill NAME\n"
 	"       hvctl list | show NAME | ps [NAME] | console NAME\n"
+	"       hvctl attest NAME | --host --nonce HEX [--out FILE]\n"
 	"       hvctl --help | --version\n"
 	"\n"
 	"  info     version, CPUs, memory by owner, protections, IOMMU, what was denied\n"
@@ -28,6 +29,7 @@ static const char usage_text[] =
 	"\n"
 	"  create, delete, start, stop, kill, list, show, ps, console: virtual machines, served\n"
 	"  by vmmgr; each has --help, and --json but for console\n"
+	"  attest: a report for redoubt-verify(1), served by attestd; has --help and --json\n"
 	"\n"
 	"Exit status: 0 good, 1 error, 2 wrong usage.\n";
 
@@ -101,6 +103,9 @@ static int run(int argc, char **argv)
 
 	if (machine_verb(argv[0])) {
 		return machine_run(argc, argv);
+	}
+	if (strcmp(argv[0], "attest") == 0) {
+		return attest_run(argc, argv);
 	}
 	if (!dmesg && strcmp(argv[0], "info") != 0) {
 		return usage_error("unknown command", argv[0]);
