@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The image as the loader puts it into memory: segments at their places, zeros between and behind them. */
-#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,106 +7,42 @@
 
 #include <mbedtls/sha512.h>
 
+#include "attest/core/image.h"
 #include "attest/measure/measure.h"
-#include "hv/wire/view.h"
 
 #define FILE_MAX (64u << 20)
-#define IMAGE_MAX (64ull << 20)
 
-struct segment {
-	uint64_t offset, at, file, memory;
-};
-
-struct elf {
-	const uint8_t *bytes;
-	uint64_t n;
-	uint32_t count;
-	bool wide;
-	uint64_t table;
-};
-
-static bool open_elf(const uint8_t *bytes, uint64_t n, struct elf *e)
+static void add_zeros(mbedtls_sha512_context *s, size_t n)
 {
-	*e = (struct elf){ .bytes = bytes, .n = n };
-	if (n < sizeof(Elf64_Ehdr) || memcmp(bytes, ELFMAG, SELFMAG) != 0 ||
-	    bytes[EI_DATA] != ELFDATA2LSB) {
-		return false;
-	}
-	e->wide = bytes[EI_CLASS] == ELFCLASS64;
-	if (e->wide) {
-		Elf64_Ehdr h;
+	static const uint8_t zeros[4096];
 
-		memcpy(&h, bytes, sizeof(h));
-		e->table = h.e_phoff;
-		e->count = h.e_phentsize == sizeof(Elf64_Phdr) ? h.e_phnum : 0;
-	} else {
-		Elf32_Ehdr h;
+	while (n != 0) {
+		size_t some = n < sizeof(zeros) ? n : sizeof(zeros);
 
-		memcpy(&h, bytes, sizeof(h));
-		e->table = h.e_phoff;
-		e->count = h.e_phentsize == sizeof(Elf32_Phdr) ? h.e_phnum : 0;
+		mbedtls_sha512_update_ret(s, zeros, some);
+		n -= some;
 	}
-	return e->count != 0 && range_within(e->table,
-					     (uint64_t)e->count * (e->wide ? sizeof(Elf64_Phdr)
-									   : sizeof(Elf32_Phdr)),
-					     n);
 }
 
-/* false: not one to load, or (bad) one that lies. */
-static bool segment_get(const struct elf *e, uint32_t i, struct segment *s, bool *bad)
+static void digest_of(const uint8_t *bytes, const struct image *image,
+		      uint8_t digest[ATTEST_DIGEST])
 {
-	uint32_t type;
+	mbedtls_sha512_context s;
+	uint8_t out[64];
+	size_t at = 0;
 
-	if (e->wide) {
-		Elf64_Phdr h;
-
-		memcpy(&h, e->bytes + e->table + i * sizeof(h), sizeof(h));
-		type = h.p_type;
-		*s = (struct segment){ h.p_offset, h.p_paddr, h.p_filesz, h.p_memsz };
-	} else {
-		Elf32_Phdr h;
-
-		memcpy(&h, e->bytes + e->table + i * sizeof(h), sizeof(h));
-		type = h.p_type;
-		*s = (struct segment){ h.p_offset, h.p_paddr, h.p_filesz, h.p_memsz };
+	mbedtls_sha512_init(&s);
+	mbedtls_sha512_starts_ret(&s, 1);
+	for (uint32_t i = 0; i < image->count; i++) {
+		add_zeros(&s, image->segment[i].at - at);
+		mbedtls_sha512_update_ret(&s, bytes + image->segment[i].offset,
+					  image->segment[i].bytes);
+		at = (size_t)image->segment[i].at + image->segment[i].bytes;
 	}
-	if (type != PT_LOAD) {
-		return false;
-	}
-	*bad = *bad || s->file > s->memory || !range_within(s->offset, s->file, e->n) ||
-	       !range_within(s->at, s->memory, 1ull << 48);
-	return !*bad;
-}
-
-static bool digest_of(const struct elf *e, uint8_t digest[ATTEST_DIGEST])
-{
-	uint64_t first = UINT64_MAX, end = 0;
-	struct segment s;
-	uint8_t *image, out[64];
-	bool bad = false;
-
-	for (uint32_t i = 0; i < e->count; i++) {
-		if (segment_get(e, i, &s, &bad)) {
-			first = s.at < first ? s.at : first;
-			end = s.at + s.memory > end ? s.at + s.memory : end;
-		}
-	}
-	if (bad || first >= end || end - first > IMAGE_MAX) {
-		return false;
-	}
-	image = calloc(1, end - first);
-	if (image == NULL) {
-		return false;
-	}
-	for (uint32_t i = 0; i < e->count; i++) {
-		if (segment_get(e, i, &s, &bad)) {
-			memcpy(image + (s.at - first), e->bytes + s.offset, s.file);
-		}
-	}
-	bad = mbedtls_sha512_ret(image, end - first, out, 1) != 0;
-	free(image);
+	add_zeros(&s, image->bytes - at);
+	mbedtls_sha512_finish_ret(&s, out);
+	mbedtls_sha512_free(&s);
 	memcpy(digest, out, ATTEST_DIGEST);
-	return !bad;
 }
 
 bool measure_hypervisor(const char *path, uint8_t digest[ATTEST_DIGEST], char *text,
@@ -115,21 +50,20 @@ bool measure_hypervisor(const char *path, uint8_t digest[ATTEST_DIGEST], char *t
 {
 	FILE *f = fopen(path, "re");
 	uint8_t *bytes = malloc(FILE_MAX);
-	struct elf e;
-	size_t n = 0;
-	bool ok;
+	struct wire_fault why;
+	struct image image;
+	bool ok = false;
 
 	if (f == NULL || bytes == NULL) {
 		(void)snprintf(text, text_bytes, "%s: %s", path, strerror(errno));
 	} else {
-		n = fread(bytes, 1, FILE_MAX, f);
-	}
-	ok = n > 0 && open_elf(bytes, n, &e) && digest_of(&e, digest);
-	if (f != NULL && !ok) {
-		(void)snprintf(
-			text, text_bytes,
-			"%s: not an image with segments to load: name the build's redoubt.elf",
-			path);
+		ok = image_parse(bytes, fread(bytes, 1, FILE_MAX, f), &image, &why);
+		if (ok) {
+			digest_of(bytes, &image, digest);
+		} else {
+			(void)snprintf(text, text_bytes, "%s: %s: %s: %s", path, why.what,
+				       why.field, why.remedy);
+		}
 	}
 	if (f != NULL) {
 		(void)fclose(f);

@@ -19,7 +19,7 @@ struct measured_vm {
 bool measure_vm(const char *definition, const char *root, struct measured_vm *out, char *text,
 		unsigned int text_bytes);
 
-/* The image that a loader puts into memory: redoubt.elf or redoubt.elf64. */
+/* The image that a loader puts into memory: redoubt.elf. */
 bool measure_hypervisor(const char *elf, uint8_t digest[ATTEST_DIGEST], char *text,
 			unsigned int text_bytes);
 

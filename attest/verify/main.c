@@ -20,6 +20,13 @@ static const char usage[] =
 	"  quote   --attest F --sig F --ak F --pcrs F (--nonce HEX | --no-freshness) [--log F] [--log-fill]\n"
 	"          [--select sha256:0-9,14] [--unexplained 10]      any TPM's quote, from files\n"
 	"  log     FILE [--pcrs F] [--unexplained 10] [--log-fill] [--own]   replays an event log\n"
+	"  log     FILE --cel                       the log as CEL-JSON, unverified\n"
+	"  inspect BUNDLE                           what it says, unverified\n"
+	"  make-policy --from BUNDLE | (--ak-name HEX | --certificate-authority F) --hypervisor HEX [--options HEX]\n"
+	"          [--kernel HEX] [--initrd HEX] [--cmdline HEX] [--loaded-file HEX] [--boot-application HEX] [--svn N]\n"
+	"          [--vm NAME=HEX | --host] [--out F]       a policy; redoubt-measure(1) prints the digests\n"
+	"  enroll  --ek F --ak F --out CREDENTIAL --secret F        a credential for ActivateCredential\n"
+	"  enroll  --check --secret F --recovered F                 whether the TPM opened it\n"
 	"  nonce   [BYTES]                          a fresh nonce (32 bytes), in hexadecimal\n"
 	"\n"
 	"Every verb takes --json (one object on standard output, also on failure) and --quiet.\n"
@@ -53,6 +60,9 @@ struct verb {
 static const struct verb verbs[] = { { "report", verb_report },
 				     { "quote", verb_quote },
 				     { "log", verb_log },
+				     { "inspect", verb_inspect },
+				     { "make-policy", verb_make_policy },
+				     { "enroll", verb_enroll },
 				     { "nonce", verb_nonce } };
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* redoubt-verify log: replays an event log. Without a quote nothing in it is evidence. */
+#include "attest/verify/cel.h"
 #include "attest/verify/input.h"
 #include "attest/verify/platform.h"
 #include "attest/verify/verbs.h"
@@ -22,14 +23,15 @@ static void values(struct verdict *v, const struct tpm_pcrs *pcrs)
 int verb_log(int argc, char **argv)
 {
 	const char *path = NULL, *pcrs_path = NULL, *unexplained = NULL;
-	bool json = false, quiet = false;
+	bool json = false, quiet = false, cel = false;
 	static struct replay r;
 	static struct tpm_pcrs pcrs;
 	struct replay_wish wish = { false, false };
 	const struct option_in options[] = {
 		{ "pcrs", &pcrs_path, NULL },     { "unexplained", &unexplained, NULL },
 		{ "log-fill", NULL, &wish.fill }, { "own", NULL, &wish.own },
-		{ "json", NULL, &json },          { "quiet", NULL, &quiet }
+		{ "json", NULL, &json },          { "cel", NULL, &cel },
+		{ "quiet", NULL, &quiet }
 	};
 	struct input log = { NULL, 0 }, text = { NULL, 0 };
 	uint32_t mask = 0;
@@ -52,7 +54,9 @@ int verb_log(int argc, char **argv)
 		input_free(&log);
 		return VERDICT_USAGE;
 	}
-	if (pcrs_path != NULL && !tpm_pcrs_parse(text.at, text.n, &pcrs, &why)) {
+	if (cel) {
+		result = cel_print(&log, wish.fill);
+	} else if (pcrs_path != NULL && !tpm_pcrs_parse(text.at, text.n, &pcrs, &why)) {
 		usage_error("%s: %s: %s (%llu): %s", pcrs_path, why.what, why.field,
 			    (unsigned long long)why.value, why.remedy);
 	} else {

@@ -6,6 +6,9 @@
 int verb_report(int argc, char **argv);
 int verb_quote(int argc, char **argv);
 int verb_log(int argc, char **argv);
+int verb_inspect(int argc, char **argv);
+int verb_make_policy(int argc, char **argv);
+int verb_enroll(int argc, char **argv);
 int verb_nonce(int argc, char **argv);
 
 #endif

@@ -46,6 +46,13 @@ class Check:
             self.findings.append(f"{what}: wanted exit {code} {failed}, got {got} {answer['failed']}: {last}")
         return answer
 
+    def expect_text(self, what, code, first, *words):
+        """A verb without --json: exit code and the first word of its first line (None: nothing on standard output)."""
+        self.count += 1
+        got, out, err = self.run(*words)
+        if got != code or (out.split()[:1] != [first] if first else out):
+            self.findings.append(f"{what}: wanted exit {code} {first}, got {got}: {out[:200]}{err[:300]}")
+
     def refuse(self, what, words_of_error, *words):
         """Wrong usage or a bad policy: exit 1, nothing on standard output, one line that has these words."""
         self.count += 1

@@ -97,11 +97,11 @@ class Host:
     def firmware(self):
         add = self.log.add
         add(0, 8, b"firmware 1")
-        add(7, 0x80000001, b"SecureBoot")
+        add(7, 0x80000001, bytes(16) + struct.pack("<QQ", 10, 1) + "SecureBoot".encode("utf-16-le") + b"\1")
         for pcr in range(8):
             add(pcr, 4, bytes(4))
         add(4, 0x80000007, b"Calling EFI Application from Boot Option")
-        add(4, 0x80000003, b"device path of grub", {b: GRUB if b == "sha256" else digest(b, b"grub's image") for b in self.log.banks})
+        add(4, 0x80000003, struct.pack("<QQQQ", 0x1000, 0x1000, 0, 4) + b"\x7f\xff\4\0", {b: GRUB if b == "sha256" else digest(b, b"grub's image") for b in self.log.banks})
         add(8, 13, b"grub_cmd: multiboot2")
         add(9, 13, b"/redoubt.elf", {b: digest(b, b"redoubt.elf") for b in self.log.banks})
         add(5, 0x80000007, b"Exit Boot Services Returned with Success")

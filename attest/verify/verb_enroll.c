@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * redoubt-verify enroll: makes a credential that only the TPM with this endorsement key can open, and only for this
+ * attestation key (TPM 2.0 Library, Part 1, section 24, Credential Protection). Files in, files out: challenge makes
+ * the credential and keeps the secret, check compares what the TPM recovered.
+ */
+#include "attest/verify/crypto.h"
+#include "attest/verify/input.h"
+#include "attest/verify/platform.h"
+#include "attest/verify/verbs.h"
+
+#include <mbedtls/aes.h>
+#include <mbedtls/md.h>
+#include <mbedtls/rsa.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define SECRET_BYTES 32u
+#define SEED_BYTES 32u /* of the EK's name algorithm, SHA-256 */
+
+static int random_bytes(void *state, unsigned char *out, size_t n)
+{
+	(void)state;
+	return getrandom(out, n, 0) == (ssize_t)n ? 0 : -1;
+}
+
+/* KDFa (Part 1, 11.4.10.2) with SHA-256: one block of at most 32 bytes. */
+static bool kdfa(const uint8_t *key, const char *label, const uint8_t *context, size_t context_n,
+		 uint32_t bits, uint8_t *out)
+{
+	uint8_t text[4 + 16 + 66 + 4] = { 0, 0, 0, 1 }, mac[32];
+	size_t n = 4;
+
+	memcpy(text + n, label, strlen(label) + 1);
+	n += strlen(label) + 1;
+	memcpy(text + n, context, context_n);
+	n += context_n;
+	text[n++] = (uint8_t)(bits >> 24);
+	text[n++] = (uint8_t)(bits >> 16);
+	text[n++] = (uint8_t)(bits >> 8);
+	text[n++] = (uint8_t)bits;
+	if (mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), key, SEED_BYTES, text, n,
+			    mac) != 0) {
+		return false;
+	}
+	memcpy(out, mac, bits / 8);
+	return true;
+}
+
+/* An endorsement key of the default template: RSA 2048, AES-128-CFB, SHA-256. NULL, or what is wrong. */
+static const char *judge_ek(const struct tpm_public *ek)
+{
+	const uint32_t needed = TPMA_FIXED_TPM | TPMA_FIXED_PARENT | TPMA_SENSITIVE_ORIGIN |
+				TPMA_RESTRICTED | TPMA_DECRYPT;
+
+	if (ek->type != TPM_ALG_RSA || ek->bits != 2048 || ek->name_alg != TPM_ALG_SHA256) {
+		return "the endorsement key is not RSA 2048 with SHA-256 (template L-1)";
+	}
+	if ((ek->attributes & needed) != needed || (ek->attributes & TPMA_SIGN) != 0) {
+		return "its attributes are not those of an endorsement key";
+	}
+	return NULL;
+}
+
+/* TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET. NULL, or what failed. */
+static const char *make_credential(const struct tpm_public *ek, const uint8_t *name, size_t name_n,
+				   const uint8_t secret[SECRET_BYTES], uint8_t *out, size_t *n)
+{
+	uint8_t seed[SEED_BYTES], key[16], hmac_key[32],
+		iv[16] = { 0 }, plain[2 + SECRET_BYTES] = { 0, SECRET_BYTES };
+	uint8_t mac_text[2 + SECRET_BYTES + 66], mac[32];
+	uint8_t *id = out + 8, *encrypted = id + 2 + 2 + 32 + sizeof(plain);
+	const char *bad = "encryption failed";
+	struct crypto_key rsa;
+	mbedtls_aes_context aes;
+	size_t offset = 0;
+
+	memcpy(plain + 2, secret, SECRET_BYTES);
+	bad = crypto_key_tpm(&rsa, ek);
+	mbedtls_aes_init(&aes);
+	if (bad == NULL) {
+		bad = "encryption failed";
+		mbedtls_rsa_set_padding(&rsa.rsa_key, MBEDTLS_RSA_PKCS_V21, MBEDTLS_MD_SHA256);
+		if (random_bytes(NULL, seed, sizeof(seed)) == 0 &&
+		    mbedtls_rsa_rsaes_oaep_encrypt(
+			    &rsa.rsa_key, random_bytes, NULL, MBEDTLS_RSA_PUBLIC,
+			    (const unsigned char *)"IDENTITY", sizeof("IDENTITY"), sizeof(seed),
+			    seed, encrypted + 2) == 0 &&
+		    kdfa(seed, "STORAGE", name, name_n, 128, key) &&
+		    kdfa(seed, "INTEGRITY", NULL, 0, 256, hmac_key) &&
+		    mbedtls_aes_setkey_enc(&aes, key, 128) == 0 &&
+		    mbedtls_aes_crypt_cfb128(&aes, MBEDTLS_AES_ENCRYPT, sizeof(plain), &offset, iv,
+					     plain, id + 36) == 0) {
+			memcpy(mac_text, id + 36, sizeof(plain));
+			memcpy(mac_text + sizeof(plain), name, name_n);
+			if (mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), hmac_key,
+					    sizeof(hmac_key), mac_text, sizeof(plain) + name_n,
+					    mac) == 0) {
+				bad = NULL;
+			}
+		}
+	}
+	mbedtls_aes_free(&aes);
+	crypto_key_end(&rsa);
+	/* The file of tpm2_makecredential: magic, version, then both structures. */
+	memcpy(out, "\xba\xdc\xc0\xde\0\0\0\1", 8);
+	id[0] = 0;
+	id[1] = 2 + 32 + sizeof(plain);
+	id[2] = 0;
+	id[3] = 32;
+	memcpy(id + 4, mac, 32);
+	encrypted[0] = 1;
+	encrypted[1] = 0;
+	*n = (size_t)(encrypted + 2 + 256 - out);
+	return bad;
+}
+
+struct words {
+	const char *ek, *ak, *out, *secret, *recovered;
+};
+
+static int challenge(const struct words *w)
+{
+	struct input ek_in = { NULL, 0 }, ak_in = { NULL, 0 };
+	uint8_t name[66], secret[SECRET_BYTES], out[512];
+	struct tpm_public ek, ak;
+	struct wire_fault why;
+	const char *bad = NULL;
+	size_t n = 0, name_n = 0;
+	struct verdict v;
+	bool fit;
+
+	if (!input_read(w->ek, &ek_in) || !input_read(w->ak, &ak_in)) {
+		input_free(&ek_in);
+		return VERDICT_USAGE;
+	}
+	if (!tpm_public_parse(ek_in.at, ek_in.n, &ek, &why) ||
+	    !tpm_public_parse(ak_in.at, ak_in.n, &ak, &why)) {
+		bad = why.field;
+	} else if ((bad = judge_ek(&ek)) == NULL) {
+		verdict_begin(&v);
+		fit = platform_attributes(&v, &ak);
+		verdict_end(&v);
+		name_n = crypto_name(&ak, name);
+		bad = !fit || name_n == 0
+			      ? "the attestation key's attributes are not those of one (0x00050072)"
+		      : random_bytes(NULL, secret, sizeof(secret)) != 0
+			      ? "the kernel gives no random bytes"
+			      : make_credential(&ek, name, name_n, secret, out, &n);
+	}
+	input_free(&ek_in);
+	input_free(&ak_in);
+	if (bad != NULL) {
+		fprintf(stderr, "redoubt-verify: enroll: %s\n", bad);
+		return VERDICT_NOT_AUTHENTIC;
+	}
+	if (!output_write(w->out, out, n) || !output_write(w->secret, secret, sizeof(secret))) {
+		return VERDICT_USAGE;
+	}
+	printf("credential written: let the TPM open it (ActivateCredential), then: redoubt-verify enroll --check\nak_name: ");
+	for (size_t i = 0; i < name_n; i++) {
+		printf("%02x", name[i]);
+	}
+	putchar('\n');
+	return VERDICT_ACCEPTED;
+}
+
+static int check(const struct words *w)
+{
+	struct input secret = { NULL, 0 }, recovered = { NULL, 0 };
+	uint8_t differs = 0;
+
+	if (!input_read(w->secret, &secret) || !input_read(w->recovered, &recovered)) {
+		input_free(&secret);
+		return VERDICT_USAGE;
+	}
+	for (size_t i = 0;
+	     i < SECRET_BYTES && secret.n == SECRET_BYTES && recovered.n == SECRET_BYTES; i++) {
+		differs |= secret.at[i] ^ recovered.at[i];
+	}
+	differs |= secret.n != SECRET_BYTES || recovered.n != SECRET_BYTES;
+	input_free(&secret);
+	input_free(&recovered);
+	puts(differs == 0
+		     ? "ACCEPTED"
+		     : "REJECTED (not authentic): enroll: the TPM did not recover the secret: the attestation key is not its own");
+	return differs == 0 ? VERDICT_ACCEPTED : VERDICT_NOT_AUTHENTIC;
+}
+
+int verb_enroll(int argc, char **argv)
+{
+	struct words w = { 0 };
+	bool checking = false;
+	const struct option_in options[] = { { "ek", &w.ek, NULL },
+					     { "ak", &w.ak, NULL },
+					     { "out", &w.out, NULL },
+					     { "secret", &w.secret, NULL },
+					     { "recovered", &w.recovered, NULL },
+					     { "check", NULL, &checking } };
+	unsigned int none;
+
+	if (!input_options(argc, argv, options, sizeof(options) / sizeof(options[0]), NULL, 0,
+			   &none)) {
+		return VERDICT_USAGE;
+	}
+	if (checking && w.secret != NULL && w.recovered != NULL) {
+		return check(&w);
+	}
+	if (!checking && w.ek != NULL && w.ak != NULL && w.out != NULL && w.secret != NULL) {
+		return challenge(&w);
+	}
+	return usage_error(
+		"enroll wants --ek F --ak F --out F --secret F, or --check --secret F --recovered F");
+}
