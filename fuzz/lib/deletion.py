@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+"""Check deletion."""
+
+
+def run(a, kept):
+    raise NotImplementedError

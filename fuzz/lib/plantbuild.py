@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Builds a target with one changed source: that object is compiled and the target linked, with the commands of the build itself."""
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from targets import ROOT, Refused
+
+FOLDER = ROOT / "fuzz/planted"
+
+
+def _run(command, where, what):
+    done = subprocess.run(command, shell=True, cwd=where, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Refused(f"{what}: does not build:\n{(done.stderr + done.stdout)[-3000:]}", 1)
+
+
+class Tree:
+    """A build folder of one engine: build/fuzz, build/afl, build/afl-cmplog."""
+
+    def __init__(self, folder):
+        self.folder, self._commands = Path(folder), {}
+        if not (self.folder / "build.ninja").exists():
+            raise Refused(f"{folder} is not configured: run `tools/dev build {self.folder.name}`", 3)
+
+    def commands(self, target):
+        """The commands that make the target's program; it is up to date then."""
+        if target not in self._commands:
+            program = f"fuzz_{target}"
+            _run(f"ninja {program}", self.folder, program)
+            text = subprocess.run(["ninja", "-t", "commands", program], cwd=self.folder, capture_output=True, text=True, check=True)
+            self._commands[target] = text.stdout.splitlines()
+        return self._commands[target]
+
+    def compile_command(self, target, file):
+        """How this target's copy of the source's object is made, and the name of that object."""
+        source = f"-c {ROOT / file}"
+        link = self.commands(target)[-1].split()
+        found = []
+        for line in self.commands(target):
+            if line.endswith(source):
+                found.append((re.search(r" -o (\S+)", line)[1], line))
+        if not found:
+            raise Refused(f"{target}: {file} is no source of it: its sources are in CMakeLists.txt", 1)
+        return next((f for f in found if f[0] in link), found[0])
+
+    def build(self, target, copies, out, flags, extra=()):
+        """Makes the program `out`: copies {file: changed copy} take the place of those sources; extra: further sources, plain."""
+        objects, link = [], self.commands(target)[-1]
+        for file, copy in copies.items():
+            made, line = self.compile_command(target, file)
+            new = Path(f"{out}.{len(objects)}.o")
+            line = re.sub(r" -M[DTF]( \S+\.(o|d))?(?= )", "", line)
+            line = line.replace(f" -o {made}", f" -o {new}").replace(f"-c {ROOT / file}", f"{flags} -c {shlex.quote(str(copy))}")
+            _run(line, self.folder, f"{target}: {file}")
+            objects.append(new)
+            if made in link.split():
+                link = link.replace(f" {made} ", f" {new} ")
+            else:  # from a library: an object that comes first is taken in its place
+                link = link.replace(f" -o fuzz_{target} ", f" {new} -o fuzz_{target} ")
+        for source in extra:
+            new = Path(f"{out}.{len(objects)}.o")
+            _run(f"clang-16 -O1 -g -I{ROOT} -o {new} -c {source}", self.folder, str(source))
+            objects.append(new)
+            link = link.replace(f" -o fuzz_{target} ", f" {new} -o fuzz_{target} ")
+        _run(link.replace(f" -o fuzz_{target} ", f" -o {out} "), self.folder, f"{target}: link")
+        for new in objects:
+            new.unlink()
+        return out
+
+
+def plant(defect, tree, out, count=False):
+    """The target's program with the defect; count: with its counters."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    copy = out.parent / f"{out.name}.{Path(defect.file).name}"
+    copy.write_text(defect.text(), encoding="utf-8")
+    flags = f"-include {FOLDER}/planted.h -Wno-unused -Wno-error" + (" -DPLANTED_COUNT" if count else "")
+    try:
+        return tree.build(defect.target, {defect.file: copy}, out, flags, [FOLDER / "counters.c"] if count else [])
+    finally:
+        copy.unlink()
+
+
+def syntax(copies):
+    """What the compiler says against these copies, or nothing; nothing is written."""
+    words = ["clang-16", "-fsyntax-only", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused", f"-I{ROOT}",
+             "-DPLANTED_COUNT", "-include", str(FOLDER / "planted.h")]
+    done = subprocess.run([*words, *map(str, copies)], capture_output=True, text=True, check=False) if copies else None
+    return done.stderr[-3000:] if done and done.returncode else ""

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""The scoreboard docs/fuzz-proof.md: made of the results, of nothing else."""
+import os
+import time
+from collections import Counter
+
+import results
+import trials
+from targets import ROOT
+
+PAGE = ROOT / "docs/fuzz-proof.md"
+AIM = 600.0  # CPU seconds of one trial
+
+
+def _row(cells):
+    return "| " + " | ".join(str(c) for c in cells) + " |"
+
+
+def _cell(done):
+    """Found n of m; the median; what was seen."""
+    if not done:
+        return "not run", ""
+    found = [r for r in done.values() if r["found"]]
+    median = results.median(done)
+    budget = max(r["budget"] for r in done.values())
+    text = f"{median:.1f}" if median is not None else f"> {budget:.0f}"
+    return f"{len(found)}/{len(done)}", text
+
+
+def _defects(defects, kept):
+    lines = [_row(["defect", "target", "class", "what is wrong", "corpus alone", "libFuzzer", "CPU s", "AFL++", "CPU s", "seen as"]),
+             "|---|---|---|---|---|---|---:|---|---:|---|"]
+    sums = {e: Counter() for e in (*trials.ENGINES, "either")}
+    for d in defects.values():
+        replay, seen, either = kept.replayed(d), [], []
+        cells = []
+        for engine in trials.ENGINES:
+            done = kept.trials(d, engine)
+            cells += _cell(done)
+            seen += [r["seen"] for r in done.values() if r["found"]]
+            if done:
+                sums[engine]["run"] += 1
+                sums[engine]["trials"] += len(done)
+                sums[engine]["found"] += results.median(done) is not None
+                either.append(results.median(done) is not None)
+        sums["either"]["run"] += bool(either)
+        sums["either"]["found"] += any(either)
+        alone = "" if replay is None else f"{len(replay['failing'])} inputs" if replay["failing"] else \
+            "triggers" if replay["triggered"] else "reaches" if replay["reached"] else "does not reach"
+        sums["either"]["replay"] += bool(replay and replay["failing"])
+        what = Counter(seen).most_common(1)[0][0] if seen else ""
+        lines.append(_row([d.name, d.target, d.cls, d.what, alone, *cells, what]))
+    return lines, sums
+
+
+def _summary(defects, sums):
+    lines = [_row(["", "defects with a trial", "found (median trial)", "%", "trials"]), "|---|---:|---:|---:|---:|"]
+    for key, name in (("libfuzzer", "libFuzzer"), ("afl", "AFL++"), ("either", "either")):
+        s = sums[key]
+        lines.append(_row([name, f"{s['run']} of {len(defects)}", s["found"], f"{100 * s['found'] / s['run']:.1f}" if s["run"] else "",
+                           s["trials"] or ""]))
+    return lines
+
+
+def _missed(defects, kept):
+    lines = []
+    for d in defects.values():
+        for engine in trials.ENGINES:
+            done = kept.trials(d, engine)
+            if done and results.median(done) is None:
+                budget = max(r["budget"] for r in done.values())
+                lines.append(f"- {d.name}, {engine}: {sum(r['found'] for r in done.values())} of {len(done)} trials within {budget:.0f} s")
+    return lines or ["None."]
+
+
+def _deletion(kept):
+    done = kept.deletions()
+    if not done:
+        return ["*Pending*: not run yet."]
+    lines = [_row(["target", "checks", "oracle", "verdict", "fuzzing", "survive", "noticed %"]), "|---|---:|---:|---:|---:|---:|---:|"]
+    total = Counter()
+    for target in sorted({t for t, _ in done}):
+        c = Counter(r["how"] for (t, _), r in done.items() if t == target)
+        total.update(c)
+        lines.append(_deletion_row(target, c))
+    lines.append(_deletion_row("**all**", total))
+    lines += ["", "Survivors:", ""]
+    for (target, _), r in sorted(done.items()):
+        if r["how"] == "survives":
+            lines.append(f"- {target}: `{r['file']}:{r['line']}` `{r['text']}`: {r['why']}")
+    return lines
+
+
+def _deletion_row(name, c):
+    count = sum(c.values())
+    return _row([name, count, c["oracle"], c["verdict"], c["fuzzing"], c["survives"], f"{100 * (count - c['survives']) / count:.1f}"])
+
+
+def write(a, defects, kept):
+    """Writes the page; 0."""
+    table, sums = _defects(defects, kept)
+    dates = sorted(r["began"][:10] for r in kept.lines if r.get("began"))
+    commits = sorted({r["commit"] for r in kept.lines if r.get("commit")})
+    cpu = sum(r["cpu"] for r in kept.lines if r["what"] == "trial")
+    budgets = sorted({r["budget"] for d in defects.values() for e in trials.ENGINES for r in kept.trials(d, e).values() if not r["found"]})
+    text = f"""# Does the fuzzing find bugs?
+
+Made by `fuzz/proof --report` on {time.strftime('%Y-%m-%d')} from {len(kept.lines)} results of {dates[0] if dates else 'no day'} to {dates[-1] if dates else 'none'}
+(commits {', '.join(commits) or 'none'}); a machine with {os.cpu_count()} processors that others use, too; {cpu / 60:.0f} CPU minutes of fuzzing.
+[docs/fuzzing.md](fuzzing.md) says how it is measured.
+
+## Planted defects
+
+{len(defects)} defects, one planted at a time. A trial starts from the committed seeds without those that fail with the defect, and ends at the find.
+Found: the target fails, the defect's counter says that it was triggered, and the same input is fine without the defect. Time is CPU time.
+The aim is 95 % within {AIM:.0f} CPU seconds, median of 3 trials. Trials without a find had {', '.join(f'{b:.0f}' for b in budgets) or 'no'} seconds so far.
+
+""" + "\n".join(_summary(defects, sums)) + f"""
+
+The committed corpus alone, without fuzzing, shows {sums['either']['replay']} of them ("inputs": how many of its inputs fail).
+
+### Not found
+
+""" + "\n".join(_missed(defects, kept)) + "\n\n### All\n\n" + "\n".join(table) + "\n\n## Check deletion\n\n" + "\n".join(_deletion(kept)) + "\n"
+    PAGE.write_text(text, encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)}: written")
+    return 0

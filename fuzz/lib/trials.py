@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: MIT
+"""Trials: does an engine find a planted defect, from the committed seeds, within so much CPU time?"""
+import hashlib
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import plantbuild
+import process
+from engines import AFL_FUZZ, libfuzzer_flags
+from targets import ROOT
+
+TICK = os.sysconf("SC_CLK_TCK")
+TIMEOUT = 5  # seconds that one input may take
+MEMORY = 1 << 30
+ENGINES = ("libfuzzer", "afl")
+
+
+class Limits:
+    """What engines.libfuzzer_flags wants to know."""
+
+    timeout, memory = TIMEOUT, MEMORY
+
+
+def cpu_of(pid):
+    """CPU seconds of a process, its living descendants and those that it has waited for."""
+    total = 0
+    for one in process.family(pid):
+        try:
+            stat = Path(f"/proc/{one}/stat").read_bytes()
+            total += sum(int(x) for x in stat[stat.rindex(b")") + 2:].split()[11:15])
+        except (OSError, ValueError):
+            pass
+    return total / TICK
+
+
+def counters(path):
+    """(reached, triggered)"""
+    try:
+        return struct.unpack("<QQ", Path(path).read_bytes()[:16])
+    except (OSError, struct.error):
+        return 0, 0
+
+
+class Bench:
+    """Programs and seeds of one defect."""
+
+    def __init__(self, defect, target, trees, work):
+        self.defect, self.target, self.trees = defect, target, trees
+        self.work = Path(work) / defect.name
+        self.work.mkdir(parents=True, exist_ok=True)
+
+    def program(self, kind):
+        """Built where it is not there yet: libfuzzer, afl, cmplog, count."""
+        tree = self.trees["libfuzzer" if kind == "count" else kind]
+        tree.commands(self.defect.target)
+        base = (tree.folder / f"fuzz_{self.defect.target}").stat()
+        key = hashlib.sha256(f"{self.defect.digest} {base.st_mtime_ns} {base.st_size}".encode()).hexdigest()[:10]
+        out = self.work / f"{kind}-{key}"
+        if not out.exists():
+            for old in self.work.glob(f"{kind}-*"):
+                old.unlink()
+            plantbuild.plant(self.defect, tree, out, kind == "count")
+        return out
+
+    def environment(self, **more):
+        return process.environment(self.work, **more)
+
+    def run_inputs(self, program, files, env):
+        """Runs inputs in one process, as libFuzzer's program does. The input that it ended at (None: none) and the log."""
+        flags = [f"-timeout={TIMEOUT}", f"-rss_limit_mb={MEMORY >> 20}", f"-artifact_prefix={self.work}/"]
+        with tempfile.TemporaryFile() as log:
+            code = subprocess.run([program, *flags, *files], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                  timeout=600, check=False).returncode
+            log.seek(0)
+            text = log.read().decode("utf-8", "replace")
+        for made in self.work.glob("*-*"):
+            if made.name.split("-")[0] in ("crash", "leak", "timeout", "oom", "slow"):
+                made.unlink()
+        if code == 0:
+            return None, text
+        running = re.findall(r"^Running: (.*)$", text, re.M)
+        return (Path(running[-1]) if running else files[0]), text
+
+    def replay(self):
+        """The committed corpus: (inputs at which the defect is seen, reached, triggered)."""
+        page, left, seen = self.work / "replay.counters", sorted(self.target.corpus.iterdir()), []
+        page.unlink(missing_ok=True)
+        env = self.environment(PLANTED_COUNTERS=str(page))
+        while left:
+            at, _ = self.run_inputs(self.program("count"), left, env)
+            if at is None:
+                break
+            seen.append(at)
+            left = left[left.index(at) + 1:]
+        return seen, *counters(page)
+
+    def confirm(self, found):
+        """Why this input is no find of the defect, or None: it fails with it, the defect is triggered, and nothing fails without it."""
+        page = self.work / "confirm.counters"
+        page.unlink(missing_ok=True)
+        at, text = self.run_inputs(self.target.libfuzzer, [found], self.environment())
+        if at is not None:
+            return "fails without the defect, too", text
+        at, text = self.run_inputs(self.program("count"), [found], self.environment(PLANTED_COUNTERS=str(page)))
+        if at is None:
+            return "does not fail again", text
+        return (None if counters(page)[1] else "fails, and the defect was not triggered"), text
+
+
+def kind_of(text):
+    """How it was seen, in a word or two."""
+    for pattern, word in ((r"oracle: ([^:]+):", None), (r"AddressSanitizer: ([\w-]+)", None), (r"runtime error: (.{0,60})", None),
+                          (r"ERROR: libFuzzer: ([\w -]+)", None), (r"detected memory leaks", "leak")):
+        match = re.search(pattern, text)
+        if match:
+            return word or match[1].strip()
+    return "trap"
+
+
+def _watch(argv, env, log, budget, look):
+    """Runs until it ends, look() finds something or it has had `budget` CPU seconds. (CPU seconds, what look found)."""
+    spent, found, began = 0.0, None, time.monotonic()
+    with open(log, "wb") as out:
+        child = subprocess.Popen([*process.LIMITS, *map(str, argv)], env=env, stdin=subprocess.DEVNULL, stdout=out,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        while child.poll() is None:
+            time.sleep(0.25 if time.monotonic() - began < 20 else 1)
+            spent = max(spent, cpu_of(child.pid))
+            found = look()
+            # A machine that others use gives little: the wall clock is only the emergency brake.
+            if found or spent > budget or time.monotonic() - began > 20 * budget + 60:
+                break
+    finally:
+        family = process.family(child.pid)
+        if child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+        process.kill_family(family[1:])
+        usage = os.times()
+        child.wait()
+        after = os.times()
+        spent = max(spent, after.children_user + after.children_system - usage.children_user - usage.children_system)
+    return spent, found or look()
+
+
+def _libfuzzer(bench, seeds, seed, budget, place, seen):
+    """One slice after the other, plain and by values compared, on one corpus, as fuzz/campaign does."""
+    corpus, art, spent, slices = place / "corpus", place / "found", 0.0, 0
+    corpus.mkdir()
+    art.mkdir()
+    while spent < budget:
+        part = min(budget - spent, 20.0 * 2 ** (slices // 2))
+        argv = [bench.program("libfuzzer"), *libfuzzer_flags(bench.target, Limits), f"-seed={seed + slices}", "-print_final_stats=1",
+                f"-use_value_profile={slices % 2}", f"-artifact_prefix={art}/", "-reload=0", corpus, seeds]
+        took, _ = _watch(argv, bench.environment(), place / "log", part, lambda: None)
+        spent, slices = spent + max(took, 0.2), slices + 1
+        for found in art.iterdir():
+            if found.name.startswith("slow-unit-"):
+                found.unlink()
+                continue
+            yield spent, found
+            seen.add(found.name)
+            found.unlink()
+    yield spent, None
+
+
+def _afl(bench, seeds, seed, budget, place, seen):
+    out = place / "afl"
+    env = bench.environment(AFL_NO_UI="1", AFL_SKIP_CPUFREQ="1", AFL_NO_AFFINITY="1", AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1",
+                            AFL_SKIP_CRASHES="1", AFL_NO_CRASH_README="1", AFL_NO_COLOR="1", AFL_FORKSRV_INIT_TMOUT="20000",
+                            AFL_HANG_TMOUT=str(TIMEOUT * 1000), AFL_FAST_CAL="1", AFL_TESTCACHE_SIZE="20",
+                            ASAN_OPTIONS="abort_on_error=1:symbolize=0:detect_leaks=0",
+                            UBSAN_OPTIONS="abort_on_error=1:symbolize=0")
+    if bench.target.mutator:
+        env["AFL_CUSTOM_MUTATOR_LIBRARY"] = str(bench.target.mutator)
+    argv = [AFL_FUZZ, "-i", seeds, "-o", out, "-s", str(seed), "-t", "5000", "-m", "none"]
+    if bench.target.max_len:
+        argv += ["-G", str(bench.target.max_len)]
+    if bench.target.dict and bench.target.dict.exists():
+        argv += ["-x", bench.target.dict]
+    if "cmplog" in bench.trees:
+        argv += ["-c", bench.program("cmplog")]
+    argv += ["--", bench.program("afl")]
+
+    def look():
+        for kind in ("crashes", "hangs"):
+            for found in sorted((out / "default" / kind).glob("id:*")):
+                if found.name not in seen:
+                    return found
+        return None
+
+    spent = 0.0
+    while spent < budget:
+        took, found = _watch(argv, {**env, "AFL_AUTORESUME": "1"}, place / "log", budget - spent, look)
+        spent += max(took, 0.2)
+        if found is None:
+            break
+        yield spent, found
+        seen.add(found.name)
+    yield spent, None
+
+
+def trial(bench, engine, number, budget, failing):
+    """A record of one trial: found or not, CPU seconds, and how it was seen. Seeds: the committed corpus without `failing`."""
+    place = Path(tempfile.mkdtemp(prefix=f"{engine}-{number}-", dir=bench.work))
+    seeds, began, seen, refused = place / "seeds", time.monotonic(), set(), []
+    seeds.mkdir()
+    for path in bench.target.corpus.iterdir():
+        if path not in failing:
+            shutil.copyfile(path, seeds / path.name)
+    if not any(seeds.iterdir()):
+        (seeds / "empty").write_bytes(b"\n")
+    record = {"found": False, "cpu": 0.0, "seen": None}
+    try:
+        run = {"libfuzzer": _libfuzzer, "afl": _afl}[engine]
+        for spent, found in run(bench, seeds, 1000 * number + 7, budget, place, seen):
+            record["cpu"] = round(spent, 2)
+            if found is None:
+                break
+            why, text = bench.confirm(found)
+            if why is None:
+                record.update(found=True, seen=kind_of(text))
+                break
+            refused.append(why)
+            if why.startswith("fails without"):
+                shutil.copyfile(found, bench.work / f"real-{hashlib.sha256(found.read_bytes()).hexdigest()[:8]}")
+    finally:
+        log = process.tail(place / "log", 3000) if (place / "log").exists() else ""
+        shutil.rmtree(place, ignore_errors=True)
+    record["wall"] = round(time.monotonic() - began, 1)
+    if refused:
+        record["refused"] = sorted(set(refused))
+    if not record["found"] and record["cpu"] < 0.8 * budget:
+        record["error"] = log[-300:]
+    return record
+
+
+def commit():
+    """The commit of the tree, short."""
+    done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
