@@ -87,16 +87,35 @@ static void after_host(enum nvsp_result r)
 	}
 }
 
+/* Another process goes on where one has died. */
+static enum nvsp_result reborn(void)
+{
+	watch_guest();
+	watch.kill = 0;
+	nvsp_batch_clear(&b);
+	if (!guest_io(&g, &io, &in, &out) || !nvsp_session_continues(&s, &io)) {
+		CHECK_FUZZ(tampered || watch.raced);
+		return NVSP_BROKEN;
+	}
+	CHECK_FUZZ(nvsp_session_valid(&s));
+	watch_host(ACCESSES_PER_PACKET * PACKETS);
+	return nvsp_session_resume(&s, &io, &b) == NVSP_OK ? NVSP_MORE : NVSP_BROKEN;
+}
+
 static enum nvsp_result serve(void)
 {
-	enum nvsp_result r;
+	volatile enum nvsp_result r;
 
 	if (broken) {
 		return NVSP_BROKEN;
 	}
 	do {
 		before_host();
-		r = nvsp_serve(&s, &io, &b, PACKETS);
+		if (setjmp(watch.death) == 0) {
+			r = nvsp_serve(&s, &io, &b, PACKETS);
+		} else {
+			r = reborn();
+		}
 		after_host(r);
 		nvsp_batch_clear(&b);
 	} while (r == NVSP_MORE);
@@ -108,7 +127,7 @@ static void deliver(struct script *in_script)
 	uint32_t length = (uint32_t)script_take(in_script, 2) % 1600;
 	uint8_t *m = calloc(1, RNDIS_PACKET_HEADER + length);
 	uint8_t kind = (uint8_t)script_take(in_script, 1);
-	enum nvsp_result r;
+	volatile enum nvsp_result r;
 
 	if (m == NULL || broken) {
 		free(m);
@@ -120,7 +139,11 @@ static void deliver(struct script *in_script)
 		m[RNDIS_PACKET_HEADER + 12] = (kind & 2) != 0 ? 0x81 : 0x08;
 	}
 	before_host();
-	r = nvsp_deliver(&s, &io, m, length);
+	if (setjmp(watch.death) == 0) {
+		r = nvsp_deliver(&s, &io, m, length);
+	} else {
+		r = reborn();
+	}
 	after_host(r);
 	CHECK_FUZZ(r != NVSP_OK || s.rndis.filter != 0);
 	free(m);
@@ -327,7 +350,7 @@ static void restart(void)
 
 static void act(struct script *in_script)
 {
-	switch (script_take(in_script, 1) % 20) {
+	switch (script_take(in_script, 1) % 21) {
 	case 0:
 		negotiate();
 		break;
@@ -386,6 +409,9 @@ static void act(struct script *in_script)
 					    (uint32_t)script_take(in_script, 1) % GUEST_SEND_PAGES),
 		     64);
 		break;
+	case 20:
+		watch.kill = 1 + (uint32_t)script_take(in_script, 1);
+		break;
 	default:
 		(void)serve();
 		break;
@@ -414,7 +440,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			(void)serve();
 		}
 	}
-	watch.race.countdown = 0;
+	watch.race.countdown = watch.kill = 0;
 	if (tampered) {
 		(void)serve();
 		return 0;

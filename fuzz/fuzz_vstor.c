@@ -251,19 +251,6 @@ static void open_channel(void)
 /* 256 packets at most, each with its pages and an answer. */
 #define BUDGET (256u * 200u)
 
-static bool run(void)
-{
-	bool more;
-
-	watch_host(BUDGET);
-	more = session_run(&s);
-	watch_guest();
-	if (watch.raced) { /* a second processor of the guest wrote anywhere */
-		ring_spoilt = true;
-	}
-	return more;
-}
-
 static void start_process(bool restarted)
 {
 	running = 0;
@@ -271,6 +258,32 @@ static void start_process(bool restarted)
 	memset(&s.queue, 0, sizeof(s.queue));
 	chan_init(&s.chans, &s.mem, -1);
 	session_init(&s, &kept, restarted);
+}
+
+/* Another process goes on where one has died; what the disks did for that one is not heard of. */
+static void reborn(void)
+{
+	watch_guest();
+	watch.kill = 0;
+	start_process(true);
+	open_channel();
+}
+
+static bool run(void)
+{
+	volatile bool more = true;
+
+	watch_host(BUDGET);
+	if (setjmp(watch.death) == 0) {
+		more = session_run(&s);
+	} else {
+		reborn();
+	}
+	watch_guest();
+	if (watch.raced) { /* a second processor of the guest wrote anywhere */
+		ring_spoilt = true;
+	}
+	return more;
 }
 
 static void finish_disk(uint32_t from, int result)
@@ -285,7 +298,11 @@ static void finish_disk(uint32_t from, int result)
 	slot = (uint32_t)__builtin_ctzll(from_there);
 	running &= ~(1ull << slot);
 	watch_host(BUDGET);
-	session_disk_done(&s, slot, result);
+	if (setjmp(watch.death) == 0) {
+		session_disk_done(&s, slot, result);
+	} else {
+		reborn();
+	}
 	watch_guest();
 }
 
@@ -306,6 +323,7 @@ static void close_channel(void)
 	if (!c->open || c->closing) {
 		return;
 	}
+	watch.kill = 0;
 	c->closing = true;
 	s.chans.closing(c);
 	while (running != 0) {
@@ -374,7 +392,11 @@ static void act(struct script *in, unsigned op)
 		open_channel();
 		break;
 	case 15:
-		watch_race_arm(in, sizeof(memory));
+		if ((op & 0x80) != 0) {
+			watch.kill = 1 + (uint32_t)script_take(in, 1);
+		} else {
+			watch_race_arm(in, sizeof(memory));
+		}
 		break;
 	case 12: /* dies; another one goes on */
 		start_process(true);
@@ -393,7 +415,7 @@ static void act(struct script *in, unsigned op)
 /* Nobody does anything else any more: everything must be answered. */
 static void drain(void)
 {
-	watch.race.countdown = 0;
+	watch.race.countdown = watch.kill = 0;
 	for (unsigned i = 0; i < 4 * SENT_MAX; i++) {
 		bool more = run();
 

@@ -96,6 +96,13 @@ void watch_race_arm(struct script *s, uint64_t memory)
 	}
 }
 
+static void death(void)
+{
+	if (watch.on && watch.kill != 0 && --watch.kill == 0) {
+		longjmp(watch.death, 1);
+	}
+}
+
 static bool is_ring(uint64_t pfn)
 {
 	for (uint32_t i = 0; i < rings; i++) {
@@ -150,12 +157,15 @@ bool gmem_copy_in(const struct gmem *m, uint64_t gpa, void *to, size_t len)
 
 	if (watch.on && good) {
 		fetch(m, gpa, len);
+		death();
 	}
 	return good;
 }
 
 bool gmem_copy_out(const struct gmem *m, uint64_t gpa, const void *from, size_t len)
 {
+	bool good;
+
 	if (watch.on) {
 		count(len);
 		check_write(gpa, len);
@@ -163,7 +173,9 @@ bool gmem_copy_out(const struct gmem *m, uint64_t gpa, const void *from, size_t 
 			oracle_clean(from, len);
 		}
 	}
-	return real_copy_out(m, gpa, from, len);
+	good = real_copy_out(m, gpa, from, len);
+	death();
+	return good;
 }
 
 void *gmem_direct(const struct gmem *m, uint64_t gpa, uint64_t len)
@@ -183,6 +195,7 @@ uint32_t gmem_load32(const struct gmem *m, uint64_t gpa)
 		} else {
 			fetch(m, gpa, 4);
 		}
+		death();
 	}
 	return v;
 }
@@ -197,6 +210,7 @@ void gmem_store32(const struct gmem *m, uint64_t gpa, uint32_t v)
 			watch_request();
 		}
 	}
+	death();
 }
 
 FUZZ_QUIET_END

@@ -5,6 +5,7 @@
  * What no input may bring about, whatever is fuzzed: one oracle for each class of fault (docs/fuzzing.md has the table). A harness
  * feeds them with what it sees; each ends the program with its class in words. None keeps anything over two inputs.
  */
+#include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -124,6 +125,8 @@ struct watch_state {
 	uint32_t fetches; /* since a packet was taken from a ring */
 	struct watch_race race;
 	bool raced; /* one was carried out since watch_clear */
+	uint32_t kill; /* the process dies behind the kill-th access from now on, by a jump to `death`; 0: it does not */
+	jmp_buf death;
 };
 
 extern struct watch_state watch;
