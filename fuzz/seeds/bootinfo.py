@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Seeds of the target bootinfo: memory maps of Multiboot 2 that overlap, wrap and do not fit. usage: fuzz/seeds/bootinfo.py"""
+import struct
+
+from records import write
+
+USABLE, RESERVED, ACPI, NVS, BAD = 1, 2, 3, 4, 5
+MIB = 1 << 20
+
+
+def tag(kind, body):
+    data = struct.pack("<II", kind, 8 + len(body)) + body
+    return data + bytes(-len(data) % 8)
+
+
+def mmap(entries, size=24):
+    return tag(6, struct.pack("<II", size, 0) + b"".join(struct.pack("<QQII", *e, 0) for e in entries))
+
+
+def efi(entries, size=48):
+    listed = b"".join(struct.pack("<IIQQQQQ", kind, 0, base, 0, pages, 0, 0) for kind, base, pages in entries)
+    return tag(17, struct.pack("<II", size, 1) + listed)
+
+
+def seed(*tags, end=True, address=16):
+    body = b"".join(tags) + (tag(0, b"") if end else b"")
+    return b"\1" + struct.pack("<H", address) + bytes(address) + struct.pack("<II", 8 + len(body), 0) + body
+
+
+def firmware(entries):
+    """Boot services are on: the harness takes the same bytes, in entries of 48, for what the firmware says."""
+    data = bytearray(seed(tag(18, b""), tag(20, struct.pack("<Q", 0x1000)), tag(12, struct.pack("<Q", 0x2000)), address=48 * 16))
+    for i, (kind, base, pages) in enumerate(entries):
+        struct.pack_into("<IIQQQQQ", data, 3 + 48 * i, kind, 0, base, 0, pages, 0, 0)
+    return bytes(data)
+
+
+def seeds():
+    every = [(n * MIB, MIB, kind) for n, kind in enumerate((USABLE, RESERVED, ACPI, NVS, BAD, 77, 0))]
+    yield "kinds", seed(mmap(every))
+    for kind in (USABLE, RESERVED, ACPI, NVS, BAD):
+        yield f"overlay_{kind}", seed(mmap([(0, 64 * MIB, kind), *((n * 8 * MIB + 4096, MIB, k) for n, k in enumerate((4, 1, 5, 3, 2)))]))
+        yield f"under_{kind}", seed(mmap([*((n * 8 * MIB, MIB, k) for n, k in enumerate((4, 1, 5, 3, 2))), (0, 64 * MIB, kind)]))
+    yield "merged", seed(mmap([(0, MIB, 1), (2 * MIB, MIB, 1), (MIB, MIB, 1), (3 * MIB, 0, 1)]))
+    yield "wraps", seed(mmap([((1 << 64) - 4096, 8192, USABLE)]))
+    yield "full", seed(mmap([(n * 8192, 4096, USABLE) for n in range(130)]))
+    yield "full_inside", seed(mmap([(0, 1 << 40, USABLE), *((n * 8192, 4096, RESERVED) for n in range(1, 80))]))
+    yield "full_edges", seed(mmap([*((n * 8192 + 4096, 4096, RESERVED) for n in range(127)), (0, 1 << 30, USABLE)]))
+    yield "full_before", seed(mmap([*((n * 8192 + 4096, 4096, RESERVED) for n in range(128)), (0, 4096, USABLE)]))
+    yield "efi_kinds", seed(efi([(k, k * MIB, 16) for k in range(16)]))
+    yield "efi_wraps", seed(efi([(7, 0, 1 << 60)]))
+    yield "efi_cut", seed(tag(17, struct.pack("<II", 48, 1) + bytes(47)))
+    yield "image", seed(tag(20, struct.pack("<Q", 0x1234000)), tag(12, struct.pack("<Q", 0x5678)), mmap(every))
+    yield "firmware", firmware([(7, 0, 100), (8, MIB, 1), (9, 2 * MIB, 1), (10, 3 * MIB, 1), (3, 4 * MIB, 1)])
+    yield "firmware_none", firmware([(0, 0, 1)])
+    yield "basic", seed(tag(4, struct.pack("<II", 900, 65536)))
+    yield "no_end", seed(mmap(every), end=False)
+
+
+write("bootinfo", seeds())
