@@ -236,6 +236,18 @@ static void test_preempts(void **state)
 	assert_true(player[1].ran + player[2].ran >= 980 * MS);
 }
 
+/* Nor do they wait for its turn, where it has used all of its share. */
+static void test_preempts_busy(void **state)
+{
+	(void)state;
+	add(1, 100, SPIN);
+	add(2, 100, SPIN);
+	every = 5 * MS + 137 * US;
+	run_for(1000 * MS);
+	assert_true(latency <= 2 * US);
+	assert_true(player[1].ran >= 50 * MS && player[2].ran >= 50 * MS);
+}
+
 /* A device that interrupts without end, and a root that never halts: at most 1 ms in 2 beyond its share. */
 static void test_boost_bounded(void **state)
 {
@@ -529,6 +541,7 @@ int main(void)
 		TEST(test_extreme_weights),
 		TEST(test_root_share),
 		TEST(test_preempts),
+		TEST(test_preempts_busy),
 		TEST(test_boost_bounded),
 		TEST(test_sleeper),
 		TEST(test_short_sleeps),
