@@ -137,7 +137,7 @@ BREAKS = (
     # 6. disk
     (6, "flush means flushed", "hv/host/storvsp/storvsp.c", "\t\treturn run(s, slot, DISK_FLUSH);", "\t\treturn good(srb, 0);", "unit:hostlib.storvsp"),
     (6, "FUA reaches the file", "hv/host/storvsp/disk.c", "io->fua ? RWF_DSYNC : 0", "io->fua ? 0 : 0", "unit:hostlib.storvsp"),
-    (6, "direct I/O into guest memory", "hv/host/storvsp/disk.c", "io->bounced = !aligned(io, d->align);", "io->bounced = d->align != 0;",
+    (6, "direct I/O into guest memory", "hv/host/storvsp/disk.c", "io->bounced = !aligned(io, d->align);", "io->bounced = !aligned(io, d->align) || d->align != 0;",
      "unit:hostlib.storvsp"),
     (6, "read-only disks", "hv/wire/scsi.c", "\tif (c->op == SCSI_WRITE && u->read_only) {", "\tif (0 && u->read_only) {", "unit:wire.scsi"),
     (6, "several disks", "hv/host/storvsp/storvsp.c", "\tif (srb->lun >= s->disk_count) {", "\tif (srb->lun > 0) {", "unit:hostlib.storvsp"),
