@@ -14,7 +14,7 @@
 
 /* Where each table is, 0 for none. */
 struct addresses {
-	uint64_t madt, fadt, mcfg, ivrs, dmar;
+	uint64_t madt, fadt, mcfg, ivrs, dmar, tpm2, tcpa;
 };
 
 struct root {
@@ -169,6 +169,10 @@ static bool list_tables(const struct view *v, const struct root *root, struct ad
 			note(&found->ivrs, addr, "ACPI IVRS", warning);
 		} else if (memcmp(p, "DMAR", 4) == 0) {
 			note(&found->dmar, addr, "ACPI DMAR", warning);
+		} else if (memcmp(p, "TPM2", 4) == 0) {
+			note(&found->tpm2, addr, "ACPI TPM2", warning);
+		} else if (memcmp(p, "TCPA", 4) == 0) {
+			note(&found->tcpa, addr, NULL, warning);
 		}
 	}
 	return true;
@@ -204,6 +208,14 @@ static void read_optional(const struct view *v, const struct addresses *found, u
 		keep(warning, &f);
 		wire_ok(&f);
 	}
+	if (found->tpm2 != 0) {
+		if (table_at(v, found->tpm2, "TPM2", "ACPI TPM2", &t, &f) &&
+		    acpi_read_tpm2(&t, out, &f)) {
+			out->tpm2_addr = found->tpm2;
+		}
+		keep(warning, &f);
+		wire_ok(&f);
+	}
 	if (table_at(v, dsdt, "DSDT", "ACPI DSDT", &t, &f)) {
 		(void)acpi_read_s5(&t, out, &f);
 	}
@@ -232,6 +244,7 @@ bool acpi_parse(const struct view *v, uint64_t rsdp, struct acpi_info *out, stru
 	}
 	out->ivrs_addr = found.ivrs;
 	out->dmar_addr = found.dmar;
+	out->tpm12 = found.tcpa != 0;
 	if (!table_at(v, found.madt, "APIC", "ACPI MADT", &t, why) ||
 	    !acpi_read_madt(&t, out, why)) {
 		return false;

@@ -9,6 +9,12 @@
 #define ACPI_ECAM_MAX 4
 #define ACPI_IOMMU_MAX 4
 
+#define ACPI_TPM2_LENGTH 64u  /* of the log: offset in the table, 4 bytes */
+#define ACPI_TPM2_ADDRESS 68u /* 8 bytes */
+#define ACPI_TPM2_END 76u
+#define ACPI_TPM2_TIS 6u
+#define ACPI_TPM2_CRB 7u
+
 struct acpi_cpu {
 	uint32_t apic_id;
 	bool enabled; /* false: only online capable */
@@ -61,13 +67,18 @@ struct acpi_info {
 	struct acpi_iommu iommu[ACPI_IOMMU_MAX];
 	uint64_t ivrs_addr; /* the table itself, 0 for none: hidden from the root */
 	uint64_t dmar_addr; /* Intel's, 0 for none */
+	/* TPM2 (TCG ACPI Specification 1.3, section 8) */
+	uint64_t tpm2_addr;   /* 0 for none; the root's copy of the event log is entered there */
+	uint32_t tpm2_method; /* ACPI_TPM2_* or another start method */
+	bool tpm2_log;        /* it has the fields for the log's length and address */
+	bool tpm12;           /* a TCPA table: a TPM 1.2 */
 };
 
 /*
- * Reads RSDP -> XSDT (or RSDT) -> MADT, FADT, DSDT (for \_S5_), MCFG, IVRS.
+ * Reads RSDP -> XSDT (or RSDT) -> MADT, FADT, DSDT (for \_S5_), MCFG, IVRS, TPM2.
  * `rsdp` 0: look for it in the EBDA and in 0xE0000-0xFFFFF.
  * Trust: every byte is hostile. Checksums are verified; a table that is not needed may be broken, a needed one
- * (RSDP, root table, MADT with at least one usable CPU, FADT) may not. A broken optional table (MCFG, IVRS, DSDT's _S5_) is
+ * (RSDP, root table, MADT with at least one usable CPU, FADT) may not. A broken optional table (MCFG, IVRS, TPM2, DSDT's _S5_) is
  * reported through *why with a true result and why->what != NULL: the caller warns and goes on without.
  * Bounded work: at most 256 tables, each at most 16 MiB.
  */

@@ -24,6 +24,7 @@ bool acpi_read_fadt(const struct acpi_table *t, struct acpi_info *out, uint64_t 
 		    struct wire_fault *why);
 bool acpi_read_s5(const struct acpi_table *t, struct acpi_info *out, struct wire_fault *why);
 bool acpi_read_mcfg(const struct acpi_table *t, struct acpi_info *out, struct wire_fault *why);
+bool acpi_read_tpm2(const struct acpi_table *t, struct acpi_info *out, struct wire_fault *why);
 bool acpi_read_ivrs(const struct acpi_table *t, struct acpi_info *out, struct wire_fault *why);
 
 #endif

@@ -305,3 +305,14 @@ bool acpi_read_mcfg(const struct acpi_table *t, struct acpi_info *out, struct wi
 	out->ecam_count = n;
 	return true;
 }
+
+/* Purpose: how the TPM is reached. Refuses a table without a start method. */
+bool acpi_read_tpm2(const struct acpi_table *t, struct acpi_info *out, struct wire_fault *why)
+{
+	if (t->len < 52) {
+		return wire_fail(why, "ACPI TPM2", "length below 52", ACPI_REMEDY, t->len);
+	}
+	out->tpm2_method = le32(t->p + 48);
+	out->tpm2_log = t->len >= ACPI_TPM2_END;
+	return true;
+}
