@@ -71,7 +71,7 @@ void early_relocate(uint64_t load_base)
 	relocate(load_base, load_base);
 }
 
-static size_t length(const char *s, size_t max)
+size_t early_length(const char *s, size_t max)
 {
 	size_t n = 0;
 
@@ -103,7 +103,7 @@ NORETURN static void fail_option(const char *text, size_t len, bool config,
 
 static void read_options(struct boot_handoff *h, const struct view *v)
 {
-	size_t len = length(h->info.cmdline, BOOTINFO_STR_MAX);
+	size_t len = early_length(h->info.cmdline, BOOTINFO_STR_MAX);
 	const struct bootinfo_module *conf;
 	struct wire_fault why;
 	const char *text;
@@ -278,6 +278,7 @@ void boot_early(uint32_t magic, uint64_t info, uint64_t load_base)
 	struct wire_fault why;
 	const char *missing, *remedy;
 
+	early_measure_image(&h->measured[ATTEST_HYPERVISOR]);
 	early_relocate(load_base);
 	options_defaults(&h->options);
 	h->load_base = load_base;
@@ -297,6 +298,9 @@ void boot_early(uint32_t magic, uint64_t info, uint64_t load_base)
 	}
 	read_acpi(h, &v);
 	read_kernel(h, &v);
+	if (h->tcg.why == HANDOFF_TCG_OK) {
+		early_measure(h, &v);
+	}
 	choose_cpus(h);
 	limits = (struct layout_limits){ image_bytes, hv_bytes(h), random_u64() };
 	if (!layout_place(h, &limits, &kernel_at, &params_at, &why)) {

@@ -11,6 +11,11 @@ void early_warn(const char *what, const char *field, uint64_t value, const char 
 /* The image can be used where it stands. May be repeated. */
 void early_relocate(uint64_t load_base);
 
+/* early_measure.c */
+size_t early_length(const char *s, size_t max);
+void early_measure_image(struct handoff_measured *m);
+void early_measure(struct boot_handoff *h, const struct view *v);
+
 /* layout.c: decides where everything lies; pure. false: *why says what does not fit. */
 struct layout_limits {
 	uint64_t image_bytes; /* of the running image, with .bss */

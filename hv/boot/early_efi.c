@@ -130,6 +130,7 @@ static void get_log(struct efi *e, struct boot_handoff *h)
 	__builtin_memset((void *)h->tcg.base, 0, h->tcg.room);
 	__builtin_memcpy((void *)h->tcg.base, (const void *)log, size);
 	h->tcg.size = (uint32_t)size;
+	h->tcg.log = e->log;
 	h->tcg.why = HANDOFF_TCG_OK;
 }
 
@@ -188,6 +189,7 @@ void boot_efi(uint32_t magic, uint64_t info, uint64_t load_base)
 	struct wire_fault why;
 	struct efi e = { 0 };
 
+	early_measure_image(&h->measured[ATTEST_HYPERVISOR]);
 	early_relocate(load_base);
 	if (!bootinfo_parse(&v, magic, info, &h->info, &why)) {
 		early_fail(why.what, why.field, why.value, why.remedy);

@@ -103,8 +103,7 @@ static void e820(const struct boot_handoff *h, uint64_t bp)
 
 static void command_line(const struct boot_handoff *h, uint64_t at, uint64_t bp)
 {
-	const struct bootinfo_module *k = bootinfo_find(&h->info, BOOTINFO_ROLE_KERNEL);
-	const char *from = h->options.root_cmdline_set ? h->options.root_cmdline : k->args;
+	const char *from = handoff_root_cmdline(h);
 	size_t n = 0;
 
 	while (from[n] != '\0' && n < CMDLINE_MAX) {

@@ -2,11 +2,13 @@
 #ifndef HV_CORE_HANDOFF_H
 #define HV_CORE_HANDOFF_H
 /* What the early boot code has found out and placed; lives in .bss, is copied with the image, then only read. */
+#include "attest/core/format.h"
 #include "hv/core/types.h"
 #include "hv/wire/acpi.h"
 #include "hv/wire/bootinfo.h"
 #include "hv/wire/bzimage.h"
 #include "hv/wire/options.h"
+#include "hv/wire/tcglog.h"
 
 #define HANDOFF_POOL_MAX 8
 
@@ -38,6 +40,13 @@ struct handoff_tcg {
 	uint64_t base;        /* page-aligned, below 4 GiB */
 	uint32_t size, room;  /* bytes used, bytes there */
 	uint32_t final_count; /* events that came after GetEventLog */
+	struct tcglog log;    /* its header */
+};
+
+struct handoff_measured {
+	bool present;
+	uint64_t bytes;
+	uint8_t digest[ATTEST_DIGEST];
 };
 
 struct boot_handoff {
@@ -47,6 +56,8 @@ struct boot_handoff {
 	struct bzimage kernel;
 	bool efi_ended; /* by the hypervisor itself: early_efi.c */
 	struct handoff_tcg tcg;
+	struct handoff_measured measured[ATTEST_VTL1 + 1]; /* by enum attest_what */
+	char options_text[ATTEST_TEXT_MAX]; /* what measured[ATTEST_OPTIONS] covers, if it fits */
 	uint64_t load_base,
 		load_size; /* where the loader put the image; returned to the root, zeroed */
 	uint64_t region_base, region_size; /* the hypervisor's own memory */
@@ -66,5 +77,13 @@ struct boot_handoff {
 };
 
 extern struct boot_handoff boot_handoff;
+
+/* What the root's kernel gets as its command line; a kernel module must be there. */
+static inline const char *handoff_root_cmdline(const struct boot_handoff *h)
+{
+	const struct bootinfo_module *k = bootinfo_find(&h->info, BOOTINFO_ROLE_KERNEL);
+
+	return h->options.root_cmdline_set ? h->options.root_cmdline : k->args;
+}
 
 #endif

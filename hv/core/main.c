@@ -3,6 +3,7 @@
 #include "hv/core/main.h"
 
 #include "hv/core/arch.h"
+#include "hv/core/attest.h"
 #include "hv/core/cpu.h"
 #include "hv/core/handoff.h"
 #include "hv/core/heap.h"
@@ -36,10 +37,6 @@ void hv_main(void)
 	arch_start_cpu0();
 	log_configure((enum log_level)h->options.loglevel, h->options.serial, h->options.debugcon);
 	log_info("Redoubt " REDOUBT_VERSION " (%s)", arch_name());
-	if (h->tcg.why == HANDOFF_TCG_OK) {
-		log_info("firmware's event log: %u bytes, %u event(s) after its copy", h->tcg.size,
-			 h->tcg.final_count);
-	}
 	arch_start_others();
 	if (!protect_enforced()) {
 		log_warn(
@@ -50,6 +47,7 @@ void hv_main(void)
 				RD_PROT_PORT_LIST,
 			0);
 	root_protection(h->acpi.s5_found ? RD_PROT_SLEEP : 0, RD_PROT_SLEEP);
+	attest_start(h);
 	root_create(h);
 	arch_start_iommu();
 	root_protection(arch_iommu_count() != 0 ? RD_PROT_IOMMU : 0, RD_PROT_IOMMU);

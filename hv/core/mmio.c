@@ -13,6 +13,7 @@
 #include "hv/core/owner.h"
 #include "hv/core/port.h"
 #include "hv/core/protect.h"
+#include "hv/core/tpm_tis.h"
 #include "hv/core/vp.h"
 #include "hv/wire/insn.h"
 
@@ -26,7 +27,7 @@
 #define ENTRY_MASKED (1u << 16)
 #define FIRST_DEVICE_VECTOR 32 /* below are the exceptions, also the hypervisor's own */
 
-enum closed_kind { CLOSED_DENY, CLOSED_LAPIC, CLOSED_IOAPIC, CLOSED_PCI };
+enum closed_kind { CLOSED_DENY, CLOSED_LAPIC, CLOSED_IOAPIC, CLOSED_PCI, CLOSED_TPM };
 
 static struct {
 	uint64_t base, size;
@@ -85,6 +86,9 @@ void mmio_init(const struct acpi_info *acpi)
 		ok = ok && close_range(acpi->ioapic[i].addr, PAGE_SIZE, CLOSED_IOAPIC, 0);
 	}
 	ok = ok && close_ecam(acpi);
+	/* The TPM's localities above 0 are the hypervisor's, whether a TPM was found or not. */
+	ok = ok && close_range(TIS_BASE + TIS_LOCALITY_BYTES,
+			       (TIS_LOCALITIES - 1) * TIS_LOCALITY_BYTES, CLOSED_TPM, 0);
 	CHECK(ok);
 }
 
@@ -227,6 +231,10 @@ static uint64_t access_read(struct vp *vp, int which, uint64_t at, unsigned size
 			       : UINT64_MAX;
 	case CLOSED_IOAPIC:
 		return size == 4 ? ioapic_read(which, offset) : UINT64_MAX;
+	case CLOSED_TPM: /* as where no such locality is */
+		partition_count(&vp->partition->denied_memory);
+		log_guest(vp, "read of closed memory %lx: a locality of the TPM", at);
+		return UINT64_MAX;
 	default:
 		return arch_mmio_read(hpa(at), size);
 	}
@@ -259,6 +267,10 @@ static void access_write(struct vp *vp, int which, uint64_t at, unsigned size, u
 		}
 		partition_count(&vp->partition->denied_port);
 		port_pci_log(vp, closed[which].device, (uint16_t)offset);
+		break;
+	case CLOSED_TPM:
+		partition_count(&vp->partition->denied_memory);
+		log_guest(vp, "write of closed memory %lx: a locality of the TPM", at);
 		break;
 	default:
 		break;

@@ -64,8 +64,8 @@ static bool wait_active(uint32_t locality)
 	do {
 		uint32_t a = read8(locality, REG_ACCESS);
 
-		if (a != 0xff && (a & (ACCESS_VALID | ACCESS_ACTIVE)) ==
-					 (ACCESS_VALID | ACCESS_ACTIVE)) {
+		if (a != 0xff &&
+		    (a & (ACCESS_VALID | ACCESS_ACTIVE)) == (ACCESS_VALID | ACCESS_ACTIVE)) {
 			return true;
 		}
 		arch_cpu_relax();
@@ -155,8 +155,7 @@ enum tis_error tis_command(uint32_t locality, const uint8_t *command, size_t n, 
 
 	*got = 0;
 	arch_mmio_write(at(locality, REG_STS), 4, STS_READY);
-	if (!wait_status(locality, STS_READY, STS_READY, WAIT_NS) ||
-	    !send(locality, command, n)) {
+	if (!wait_status(locality, STS_READY, STS_READY, WAIT_NS) || !send(locality, command, n)) {
 		return TIS_TIMEOUT;
 	}
 	arch_mmio_write(at(locality, REG_STS), 4, STS_GO);

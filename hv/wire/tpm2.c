@@ -13,7 +13,7 @@
 #define CC_PCR_READ 0x17eu
 #define CAP_PCRS 5u
 #define RS_PW 0x40000009u /* authorization by password, the empty one here */
-#define PCR_SELECT 3u	  /* bytes of a selection: 24 PCRs */
+#define PCR_SELECT 3u     /* bytes of a selection: 24 PCRs */
 #define PCR_SELECT_MAX 32u
 
 /* Appends big-endian integers; the callers know that it all fits. */

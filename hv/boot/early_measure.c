@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* What is measured before anything of it is used: docs/attestation.md, section 1. The digests go into the log later (hv/core/attest.c). */
+#include "hv/boot/early.h"
+
+#include "hv/core/sha384.h"
+
+extern const uint8_t hv_image_start[], hv_file_end[], hv_image_end[];
+
+/*
+ * Runs first of all, before the relocations: code and constants are reached relative to the instruction. Of .bss, which is in use
+ * already, the zeros count that the loader put there.
+ */
+void early_measure_image(struct handoff_measured *m)
+{
+	static const uint8_t zeros[512];
+	uint64_t file = (uint64_t)(hv_file_end - hv_image_start);
+	struct sha384 s;
+
+	if (m->present) {
+		return;
+	}
+	m->bytes = (uint64_t)(hv_image_end - hv_image_start);
+	sha384_start(&s);
+	sha384_add(&s, hv_image_start, file);
+	for (uint64_t at = file; at < m->bytes;) {
+		uint64_t n = m->bytes - at < sizeof(zeros) ? m->bytes - at : sizeof(zeros);
+
+		sha384_add(&s, zeros, n);
+		at += n;
+	}
+	sha384_end(&s, m->digest);
+	m->present = true;
+}
+
+static void measure(struct handoff_measured *m, const void *bytes, uint64_t n)
+{
+	sha384(bytes, n, m->digest);
+	m->bytes = n;
+	m->present = true;
+}
+
+static void measure_module(const struct boot_handoff *h, const struct view *v,
+			   enum bootinfo_role role, struct handoff_measured *m)
+{
+	const struct bootinfo_module *module = bootinfo_find(&h->info, role);
+
+	if (module != NULL) {
+		measure(m, v->base + module->start, module->size);
+	}
+}
+
+/* The command line; where there is a configuration module, a line feed and its text besides. */
+static void measure_options(struct boot_handoff *h, const struct view *v)
+{
+	const struct bootinfo_module *conf = bootinfo_find(&h->info, BOOTINFO_ROLE_CONFIG);
+	size_t line = early_length(h->info.cmdline, BOOTINFO_STR_MAX);
+	struct handoff_measured *m = &h->measured[ATTEST_OPTIONS];
+	struct sha384 s;
+
+	m->bytes = line + (conf != NULL ? 1 + conf->size : 0);
+	sha384_start(&s);
+	sha384_add(&s, h->info.cmdline, line);
+	if (conf != NULL) {
+		sha384_add(&s, "\n", 1);
+		sha384_add(&s, v->base + conf->start, conf->size);
+	}
+	sha384_end(&s, m->digest);
+	m->present = true;
+	if (m->bytes > sizeof(h->options_text)) {
+		return;
+	}
+	__builtin_memcpy(h->options_text, h->info.cmdline, line);
+	if (conf != NULL) {
+		h->options_text[line] = '\n';
+		__builtin_memcpy(h->options_text + line + 1, v->base + conf->start, conf->size);
+	}
+}
+
+/* Context: identity map, modules where the loader put them, options read. */
+void early_measure(struct boot_handoff *h, const struct view *v)
+{
+	const char *line = handoff_root_cmdline(h);
+
+	measure_options(h, v);
+	measure_module(h, v, BOOTINFO_ROLE_KERNEL, &h->measured[ATTEST_KERNEL]);
+	measure_module(h, v, BOOTINFO_ROLE_INITRD, &h->measured[ATTEST_INITRD]);
+	measure(&h->measured[ATTEST_CMDLINE], line, early_length(line, BOOTINFO_STR_MAX));
+}
