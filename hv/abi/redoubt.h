@@ -104,7 +104,7 @@ struct rd_info {
 		denied_insn; /* what the root tried and was refused */
 	rd_u64 log_dropped;
 	rd_u32 range_count;
-	rd_u32 reserved;
+	rd_u32 attest; /* enum attest_state of attest/core/format.h: 0, this boot can be attested */
 	struct rd_mem_range range[RD_INFO_RANGES];
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Redoubt's own calls for hvctl: facts and the log. Only copies leave, and only zeroed memory is filled. */
 #include "hv/core/arch.h"
+#include "hv/core/attest.h"
 #include "hv/core/cpu.h"
 #include "hv/core/handoff.h"
 #include "hv/core/heap.h"
@@ -82,6 +83,7 @@ enum hv_status hc_redoubt_get_info(struct vp *vp, struct hcall *call)
 	o->denied_memory = __atomic_load_n(&p->denied_memory, __ATOMIC_RELAXED);
 	o->denied_insn = __atomic_load_n(&p->denied_insn, __ATOMIC_RELAXED);
 	o->log_dropped = log_dropped();
+	o->attest = (rd_u32)attest_state();
 	ranges(o);
 	return HV_SUCCESS;
 }

@@ -39,7 +39,7 @@ def grub_cfg(spec):
         if "kernel" not in spec.omit:
             lines.append(f"module2 /boot/vmlinuz kernel {_words(spec.cmdline)}")
         if "initrd" not in spec.omit:
-            lines.append("module2 /boot/initrd.img initrd")
+            lines.append("module2 --nounzip /boot/initrd.img initrd")
         if "config" not in spec.omit:
             lines.append("module2 /boot/redoubt.conf config")
     return "\n".join([*lines, "echo 'GRUB: starting'", "boot", ""])

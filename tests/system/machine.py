@@ -63,7 +63,7 @@ class Spec:
     disks: tuple = ()                   # ("ahci"|"virtio", MiB or path)
     nics: tuple = ()                    # "e1000" | "virtio"
     edu: bool = False
-    tpm: str = ""                       # "tis" or "crb": a TPM 2.0, by swtpm
+    tpm: str = ""                       # "tis" or "crb": a TPM 2.0, by swtpm; "tis12": a TPM 1.2
     tpm_state: Path = None              # folder of the TPM's state; default: a new TPM
     iommu: bool = False
     virtio_iommu: bool = False          # with iommu: virtio devices behind it too (bare Linux then hangs
@@ -231,7 +231,7 @@ class Machine:
 
     def _start_tpm(self):
         """Starts the software TPM; QEMU's words for it."""
-        if self.spec.tpm not in ("tis", "crb"):
+        if self.spec.tpm not in ("tis", "crb", "tis12"):
             raise SetupError(f"no TPM interface '{self.spec.tpm}'")
         if shutil.which("swtpm") is None:
             raise SetupError("swtpm is not installed: apt-get install swtpm")
@@ -239,7 +239,7 @@ class Machine:
         state.mkdir(exist_ok=True)
         path = self.rundir / "tpm.sock"
         self.tpm = subprocess.Popen(
-            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--ctrl", f"type=unixio,path={path}"],
+            ["swtpm", "socket", *([] if self.spec.tpm == "tis12" else ["--tpm2"]), "--tpmstate", f"dir={state}", "--ctrl", f"type=unixio,path={path}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=_die_with_parent)
         deadline = time.monotonic() + 20
@@ -248,7 +248,7 @@ class Machine:
                 raise SetupError("swtpm does not start")
             time.sleep(0.02)
         return ["-chardev", "socket,id=tpm,path=tpm.sock", "-tpmdev", "emulator,id=tpm0,chardev=tpm",
-                "-device", f"tpm-{self.spec.tpm},tpmdev=tpm0"]
+                "-device", f"tpm-{self.spec.tpm[:3]},tpmdev=tpm0"]
 
     def _place(self, name, path):
         """Links an input under a plain name into the run folder, QEMU's working folder."""

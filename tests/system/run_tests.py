@@ -18,6 +18,7 @@ import sys
 import time
 
 import attacks
+import attestcase
 import badinput
 import cases
 import debian_case
@@ -29,7 +30,7 @@ from product import Product
 
 
 RUNNERS = {cases.Case: rootcase, guestcase.GuestCase: guestcase, attacks.Attacks: attacks,
-           debian_case.DebianCase: debian_case}
+           debian_case.DebianCase: debian_case, attestcase.AttestCase: attestcase}
 
 
 class Reporter:
@@ -102,7 +103,7 @@ def main():
 
     try:
         groups = [*cases.matrix(a.bare), *guestcase.matrix(a.bare), *attacks.matrix(a.bare),
-                  *debian_case.matrix(a.bare)]
+                  *debian_case.matrix(a.bare), *attestcase.matrix(a.bare)]
     except (attacks.ScoreboardError, OSError) as e:
         print(f"run_tests: {e}", file=sys.stderr)
         return 2

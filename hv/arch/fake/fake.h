@@ -155,6 +155,10 @@ struct fake_machine {
 	struct fake_access out[FAKE_LOG], mmio[FAKE_LOG], msr[FAKE_LOG];
 	uint32_t in_value;   /* what ports answer, but for the PCI ids of the chipset */
 	uint64_t mmio_value; /* what device registers answer, but for the IO-APIC */
+	/* A device of the test's own at [device_base, device_base + device_size): instead of mmio_value. */
+	uint64_t device_base, device_size;
+	uint64_t (*device_read)(uint64_t offset, unsigned size);
+	void (*device_write)(uint64_t offset, unsigned size, uint64_t v);
 	uint32_t ioapic_select, ioapic[256];
 	uint32_t windows; /* opened so far */
 };

@@ -157,6 +157,9 @@ static bool ioapic(uint64_t at)
 uint64_t arch_mmio_read(hpa_t addr, unsigned size)
 {
 	device_check(addr.v, size);
+	if (addr.v - fake.device_base < fake.device_size) {
+		return fake.device_read(addr.v - fake.device_base, size);
+	}
 	if (!ioapic(addr.v)) {
 		return fake.mmio_value;
 	}
@@ -174,6 +177,10 @@ void arch_mmio_write(hpa_t addr, unsigned size, uint64_t v)
 {
 	device_check(addr.v, size);
 	fake.mmio[fake.mmio_count++ % FAKE_LOG] = (struct fake_access){ addr.v, size, v, 0 };
+	if (addr.v - fake.device_base < fake.device_size) {
+		fake.device_write(addr.v - fake.device_base, size, v);
+		return;
+	}
 	if (!ioapic(addr.v)) {
 		return;
 	}

@@ -47,6 +47,23 @@ static const char *const owners[] = {
 	[RD_OWNER_FIRMWARE] = "firmware",
 };
 
+/* By enum attest_state of attest/core/format.h; the hypervisor's log says more. */
+static const char *const attest_reasons[] = {
+	"yes",
+	"no TPM 2.0 with a TIS interface",
+	"the boot loader was not measured (BIOS)",
+	"the firmware gave no complete event log",
+	"an active PCR bank that the firmware never extended",
+	"the TPM failed",
+	"the TPM has no locality 2",
+	"no healthy source of randomness",
+};
+
+static const char *attest_reason(const struct rd_info *info)
+{
+	return info->attest < COUNT(attest_reasons) ? attest_reasons[info->attest] : "unknown";
+}
+
 static const char *type_name(uint32_t type)
 {
 	static const char *const names[] = { "?", "RAM", "reserved", "ACPI", "NVS", "unusable" };
@@ -167,6 +184,9 @@ static json_t *info_json(const struct rd_info *info)
 	json_object_set_new(object, "protections", json_protections(info));
 	json_object_set_new(object, "hardware", json_hardware(info));
 	json_object_set_new(object, "iommu", json_iommu(info));
+	json_object_set_new(object, "attestable", json_boolean(info->attest == 0));
+	json_object_set_new(object, "attest_state", json_u64(info->attest));
+	json_object_set_new(object, "attest_reason", json_string(attest_reason(info)));
 	json_object_set_new(object, "denied", json_denied(info));
 	json_object_set_new(object, "log_dropped", json_u64(info->log_dropped));
 	json_object_set_new(object, "memory", json_memory(info));
@@ -191,6 +211,7 @@ static void print_head(const struct rd_info *info)
 	       " MHz\n",
 	       info->tsc_hz / 1000000, info->tsc_hz / 1000 % 1000, info->apic_timer_hz / 1000000,
 	       info->apic_timer_hz / 1000 % 1000);
+	printf("  attestable   %s%s\n", info->attest != 0 ? "no: " : "", attest_reason(info));
 }
 
 static void print_hardware(const struct rd_info *info)
