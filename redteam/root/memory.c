@@ -248,11 +248,63 @@ static struct outcome iommu_off(const struct attack *attack)
 	return outcome(BLOCKED, "its control register does not change");
 }
 
+#define TPM_ACCESS(locality) (0xfed40000ull + ((u64)(locality) << 12))
+#define TPM_ACTIVE 0x20u
+#define TPM_SEIZE 0x08u
+#define TPM_REQUEST 0x02u
+
+static int window_write32(phys_addr_t physical, u32 value)
+{
+	struct window window;
+	unsigned long flags;
+	int fault;
+
+	if (!window_create(&window))
+		return X86_TRAP_BR;
+	local_irq_save(flags);
+	window_enter(&window);
+	fault = try_write32(window_map(&window, 0, physical), value);
+	window_leave(&window);
+	local_irq_restore(flags);
+	window_destroy(&window);
+	return fault;
+}
+
+/*
+ * A locality of the TPM above 0: whoever has 2 extends and resets PCR 22, and says to the verifier
+ * what was booted.
+ */
+static struct outcome tpm_locality(const struct attack *attack)
+{
+	u32 value;
+	int fault = window_read32(TPM_ACCESS(0), &value);
+	u32 i;
+
+	if (fault != NO_FAULT || value == 0xffffffff)
+		return outcome(SKIPPED, "no TPM with a TIS interface");
+	for (i = 1; i <= 4; i++) {
+		window_write32(TPM_ACCESS(i), TPM_REQUEST);
+		window_write32(TPM_ACCESS(i), TPM_SEIZE);
+		fault = window_read32(TPM_ACCESS(i), &value);
+		if (fault != NO_FAULT || value == 0xffffffff)
+			continue;
+		if (value & TPM_ACTIVE) {
+			window_write32(TPM_ACCESS(i), TPM_ACTIVE);
+			return outcome(SUCCEEDED, "locality %u was granted (and given up)", i);
+		}
+		return outcome(ERROR, "locality %u answers %#x", i, value);
+	}
+	if (fault != NO_FAULT)
+		return blocked_by(fault);
+	return outcome(BLOCKED, "localities 1 to 4 read as ones");
+}
+
 const struct attack memory_attacks[] = {
 	{ "cpu-read", "secrets of the hypervisor and of every child", cpu_read },
 	{ "cpu-write", "code in the hypervisor", cpu_write },
 	{ "cpu-walk", "the page walker as a way to read and mark hypervisor memory", cpu_walk },
 	{ "apic-page", "INIT and SIPI to physical CPUs", apic_page },
 	{ "iommu-off", "DMA to anywhere", iommu_off },
+	{ "tpm-locality", "the measurements of another machine", tpm_locality },
 	{}
 };

@@ -161,7 +161,7 @@ def _spec(case, product):
     words = "console=ttyS0 panic=-1 rt=x:attack.sh rtend=poweroff" + ("" if case.hv else " amd_iommu=off")
     return mc.Spec(kernel=kern.image, initrd=images.initramfs(kern, files), cmdline=words,
                    boot="mb1" if case.hv else "bare", hv=built(case.hv) if case.hv else None, cpus=case.cpus,
-                   iommu=case.iommu, extra=EDU)
+                   iommu=case.iommu, tpm="tis", extra=EDU)
 
 
 def judge(want, seen):

@@ -5,6 +5,7 @@
 #include "hv/core/mmio.h"
 #include "hv/core/owner.h"
 #include "hv/core/port.h"
+#include "hv/core/tpm_tis.h"
 
 #define CODE 0x2000ull
 #define LPC_PAGE (FAKE_ECAM + 0xf8000)
@@ -346,6 +347,32 @@ static void test_saved_bytes(void **state)
 	assert_injected(vp, VECTOR_GP);
 }
 
+/* Localities 1 to 4 of the TPM read as ones and take nothing, whatever is there; locality 0 is the root's. */
+static void test_tpm(void **state)
+{
+	uint64_t count = fake.mmio_count, denied = partition_root->denied_memory;
+
+	(void)state;
+	for (uint64_t l = 1; l < TIS_LOCALITIES; l++) {
+		for (uint64_t reg = 0; reg < TIS_LOCALITY_BYTES; reg += 0x7fc) {
+			uint64_t at = TIS_BASE + l * TIS_LOCALITY_BYTES + reg;
+
+			fake.mmio_value = 0x12345678;
+			assert_int_equal(load32(at), 0xffffffff);
+			store32(at, 0x02);
+			assert_false(mapped(at & ~0xfffull, NULL, NULL));
+			denied += 2;
+		}
+	}
+	assert_int_equal(fake.mmio_count, count);
+	assert_int_equal(partition_root->denied_memory, denied);
+	exit_memory(vp, TIS_BASE, false);
+	assert_true(mapped(TIS_BASE, NULL, NULL));
+	exit_memory(vp, TIS_BASE + TIS_LOCALITIES * TIS_LOCALITY_BYTES, false);
+	assert_true(mapped(TIS_BASE + TIS_LOCALITIES * TIS_LOCALITY_BYTES, NULL, NULL));
+	assert_false(mapped(TIS_BASE + TIS_LOCALITY_BYTES, NULL, NULL));
+}
+
 static void test_close(void **state)
 {
 	(void)state;
@@ -369,7 +396,7 @@ int main(void)
 		TEST(test_boot_map),     TEST(test_on_demand),    TEST(test_denied),
 		TEST(test_ioapic),       TEST(test_ioapic_alias), TEST(test_lapic_page),
 		TEST(test_destinations), TEST(test_ecam),         TEST(test_unknown),
-		TEST(test_saved_bytes),  TEST(test_close),
+		TEST(test_saved_bytes),  TEST(test_tpm),          TEST(test_close),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);

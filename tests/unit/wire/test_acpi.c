@@ -975,6 +975,38 @@ static void test_s5(void **state)
 	}
 }
 
+/* The TPM's table in place of the DMAR. */
+static void test_tpm2(void **state)
+{
+	uint8_t body[40] = { 0 };
+
+	(void)state;
+	sample();
+	assert_true(parse());
+	assert_true(info.tpm2_addr == 0 && !info.tpm2_log && !info.tpm12);
+	body[12] = ACPI_TPM2_TIS;
+	table(DMAR, "TPM2", body, sizeof(body));
+	assert_true(parse());
+	assert_int_equal(info.tpm2_addr, DMAR);
+	assert_int_equal(info.tpm2_method, ACPI_TPM2_TIS);
+	assert_true(info.tpm2_log);
+	seal(DMAR, ACPI_TPM2_END - 1);
+	assert_true(parse());
+	assert_true(info.tpm2_addr == DMAR && !info.tpm2_log);
+	seal(DMAR, 51);
+	assert_true(parse());
+	assert_int_equal(info.tpm2_addr, 0);
+	assert_fault(&why, "length below 52");
+	table(DMAR, "TPM2", body, sizeof(body));
+	arena[DMAR + 40]++;
+	assert_true(parse());
+	assert_int_equal(info.tpm2_addr, 0);
+	assert_fault(&why, "checksum");
+	table(DMAR, "TCPA", body, sizeof(body));
+	assert_true(parse());
+	assert_true(info.tpm2_addr == 0 && info.tpm12);
+}
+
 static void test_mcfg(void **state)
 {
 	static const struct {
@@ -1178,7 +1210,8 @@ int main(void)
 		cmocka_unit_test(test_root_entries), cmocka_unit_test(test_madt_entries),
 		cmocka_unit_test(test_madt_many),    cmocka_unit_test(test_fadt),
 		cmocka_unit_test(test_s5),           cmocka_unit_test(test_mcfg),
-		cmocka_unit_test(test_ivrs),         cmocka_unit_test(test_mutations),
+		cmocka_unit_test(test_tpm2),         cmocka_unit_test(test_ivrs),
+		cmocka_unit_test(test_mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
