@@ -57,18 +57,13 @@ static void fail_fault(const struct wire_fault *f)
 }
 
 /* Makes the image at `at` believe that it runs at `base`. Idempotent: addends stand beside, not in place. */
-static void relocate(uint64_t at, uint64_t base)
+void early_relocate(uint64_t at, uint64_t base)
 {
 	for (const struct rela *r = hv_rela_start; r < hv_rela_end; r++) {
 		if ((uint32_t)r->info == R_RELATIVE) {
 			*(uint64_t *)(at + r->offset) = base + (uint64_t)r->addend;
 		}
 	}
-}
-
-void early_relocate(uint64_t load_base)
-{
-	relocate(load_base, load_base);
 }
 
 size_t early_length(const char *s, size_t max)
@@ -263,7 +258,7 @@ NORETURN static void leave(struct boot_handoff *h, uint64_t image_bytes)
 	/* The identity map stays in the lower half until the other CPUs are up; its tables lie in the old image. */
 	pml4[0] = *(uint64_t *)x86_cr3();
 	__builtin_memcpy((void *)h->region_base, hv_image_start, image_bytes);
-	relocate(h->region_base, h->image_va);
+	early_relocate(h->region_base, h->image_va);
 	boot_switch(h->pml4, stack, entry);
 }
 
@@ -279,17 +274,12 @@ void boot_early(uint32_t magic, uint64_t info, uint64_t load_base)
 	const char *missing, *remedy;
 
 	early_measure_image(&h->measured[ATTEST_HYPERVISOR]);
-	early_relocate(load_base);
+	early_relocate(load_base, load_base);
 	options_defaults(&h->options);
 	h->load_base = load_base;
 	h->load_size = image_bytes;
 	if (!h->efi_ended && !bootinfo_parse(&v, magic, info, &h->info, &why)) {
 		fail_fault(&why);
-	}
-	if (h->info.efi_boot_services && !h->efi_ended) {
-		early_fail("Multiboot 2 information",
-			   "EFI boot services run, but not the EFI entry was taken", magic,
-			   "use GRUB 2.02 or later");
 	}
 	read_options(h, &v);
 	missing = vendor_check(&remedy);

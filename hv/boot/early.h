@@ -8,8 +8,8 @@
 NORETURN void early_fail(const char *what, const char *field, uint64_t value, const char *remedy);
 void early_warn(const char *what, const char *field, uint64_t value, const char *remedy);
 
-/* The image can be used where it stands. May be repeated. */
-void early_relocate(uint64_t load_base);
+/* Makes the image at `at` believe that it runs at `base`. May be repeated. */
+void early_relocate(uint64_t at, uint64_t base);
 
 /* early_measure.c */
 size_t early_length(const char *s, size_t max);

@@ -6,26 +6,10 @@
  */
 #include "hv/boot/early.h"
 
-#include "hv/arch/x86/x86.h"
+#include "hv/abi/efi.h"
 #include "hv/wire/tcglog.h"
 
-#define EFI_OK 0ull
-#define EFI_ALLOCATE_MAX 1ull
-#define EFI_LOADER_DATA 2ull
-#define EFI_ACPI_NVS 10ull
 #define BELOW_4G 0xffffffffull
-
-#define SYSTEM_BOOT_SERVICES 96
-#define SYSTEM_TABLE_COUNT 104
-#define SYSTEM_TABLES 112
-#define BOOT_ALLOCATE_PAGES 40
-#define BOOT_GET_MEMORY_MAP 56
-#define BOOT_EXIT 232
-#define BOOT_LOCATE_PROTOCOL 320
-#define TCG2_GET_EVENT_LOG 8
-#define TCG2_FORMAT_AGILE 2ull
-
-#define TABLE_BYTES 24u /* EFI_CONFIGURATION_TABLE: GUID, pointer */
 #define TABLES_MAX 256u
 #define MAP_PAGES 16ull /* of the memory map; a firmware with more than 1300 entries is refused */
 #define LOG_ROOM (64ull << 10) /* for the events after GetEventLog and the hypervisor's own */
@@ -34,14 +18,11 @@
 uint64_t efi_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e);
 void boot_efi(uint32_t magic, uint64_t info, uint64_t load_base);
 
-static const uint8_t tcg2_protocol[16] = { 0x6c, 0x76, 0x7f, 0x60, 0x55, 0x74, 0xbe, 0x42,
-					   0x93, 0x0b, 0xe4, 0xd7, 0x6d, 0xb2, 0x72, 0x0f };
-static const uint8_t final_events[16] = { 0x96, 0xd0, 0x2e, 0x1e, 0xe2, 0x30, 0x54, 0x42,
-					  0xbd, 0x89, 0x86, 0x3b, 0xbe, 0xf8, 0x23, 0x25 };
+static const uint8_t tcg2_protocol[16] = EFI_TCG2_PROTOCOL;
+static const uint8_t final_events[16] = EFI_TCG2_FINAL_EVENTS;
 
 struct efi {
 	uint64_t system, boot, image;
-	struct tcglog log;       /* alg_count 0: no log */
 	const uint8_t *final;    /* EFI_TCG2_FINAL_EVENTS_TABLE, NULL for none */
 	uint64_t final_before;   /* its events that GetEventLog's copy has already */
 	uint64_t map, map_bytes; /* memory map: where, how large */
@@ -53,44 +34,33 @@ static uint64_t at64(uint64_t table, uint64_t offset)
 	return le64((const uint8_t *)(table + offset));
 }
 
+static uint64_t boot(const struct efi *e, uint64_t service, uint64_t a, uint64_t b, uint64_t c,
+		     uint64_t d, uint64_t last)
+{
+	return efi_call(at64(e->boot, service), a, b, c, d, last);
+}
+
 static uint64_t allocate(const struct efi *e, uint64_t type, uint64_t pages)
 {
-	uint64_t at = BELOW_4G;
+	uint64_t at = BELOW_4G, where = (uint64_t)&at;
 
-	if (efi_call(at64(e->boot, BOOT_ALLOCATE_PAGES), EFI_ALLOCATE_MAX, type, pages,
-		     (uint64_t)&at, 0) != EFI_OK) {
-		return 0;
-	}
-	return at;
+	return boot(e, EFI_BOOT_ALLOCATE_PAGES, EFI_ALLOCATE_MAX, type, pages, where, 0) ==
+			       EFI_SUCCESS
+		       ? at
+		       : 0;
 }
 
 static const uint8_t *config_table(const struct efi *e, const uint8_t *guid)
 {
-	uint64_t count = at64(e->system, SYSTEM_TABLE_COUNT);
-	uint64_t t = at64(e->system, SYSTEM_TABLES);
+	uint64_t count = at64(e->system, EFI_SYSTEM_TABLE_COUNT);
+	uint64_t t = at64(e->system, EFI_SYSTEM_TABLES);
 
-	for (uint64_t i = 0; i < count && i < TABLES_MAX; i++, t += TABLE_BYTES) {
+	for (uint64_t i = 0; i < count && i < TABLES_MAX; i++, t += EFI_CONFIG_BYTES) {
 		if (__builtin_memcmp((const void *)t, guid, 16) == 0) {
-			return (const uint8_t *)at64(t, 16);
+			return (const uint8_t *)at64(t, EFI_CONFIG_POINTER);
 		}
 	}
 	return NULL;
-}
-
-/* Bytes of the log from its first event to the end of its last one; 0: not a log of the crypto-agile form. */
-static uint64_t log_bytes(struct efi *e, uint64_t log, uint64_t last)
-{
-	uint64_t size;
-
-	if (!tcglog_open((const uint8_t *)log, TCGLOG_MAX, &e->log)) {
-		return 0;
-	}
-	size = e->log.header;
-	if (last > log && last - log < TCGLOG_MAX) {
-		size = last - log;
-		size += tcglog_event_size(&e->log, (const uint8_t *)last, TCGLOG_MAX - size);
-	}
-	return size;
 }
 
 /*
@@ -103,34 +73,31 @@ static void get_log(struct efi *e, struct boot_handoff *h)
 	uint8_t truncated = 0;
 
 	h->tcg.why = HANDOFF_TCG_NO_PROTOCOL;
-	if (efi_call(at64(e->boot, BOOT_LOCATE_PROTOCOL), (uint64_t)tcg2_protocol, 0,
-		     (uint64_t)&tcg, 0, 0) != EFI_OK ||
-	    tcg == 0) {
+	if (boot(e, EFI_BOOT_LOCATE_PROTOCOL, (uint64_t)tcg2_protocol, 0, (uint64_t)&tcg, 0, 0) !=
+	    EFI_SUCCESS) {
 		return;
 	}
 	h->tcg.why = HANDOFF_TCG_NO_LOG;
-	if (efi_call(at64(tcg, TCG2_GET_EVENT_LOG), tcg, TCG2_FORMAT_AGILE, (uint64_t)&log,
-		     (uint64_t)&last, (uint64_t)&truncated) != EFI_OK ||
+	if (efi_call(at64(tcg, EFI_TCG2_GET_EVENT_LOG), tcg, EFI_TCG2_FORMAT_AGILE, (uint64_t)&log,
+		     (uint64_t)&last, (uint64_t)&truncated) != EFI_SUCCESS ||
 	    log == 0) {
 		return;
 	}
 	e->final = config_table(e, final_events);
-	e->final_before = e->final != NULL ? le64(e->final + 8) : 0;
-	size = log_bytes(e, log, last);
-	if (size == 0 || truncated != 0) {
-		h->tcg.why = truncated != 0 ? HANDOFF_TCG_TRUNCATED : HANDOFF_TCG_NO_LOG;
+	size = tcglog_size(&h->tcg.log, (const uint8_t *)log, TCGLOG_MAX,
+			   last > log ? last - log : 0);
+	if (size == 0 || truncated != 0 || e->final == NULL) {
 		return;
 	}
+	e->final_before = le64(e->final + EFI_FINAL_COUNT);
 	h->tcg.room = (uint32_t)align_up(size + LOG_ROOM, PAGE_SIZE);
 	h->tcg.base = allocate(e, EFI_ACPI_NVS, h->tcg.room >> PAGE_SHIFT);
 	if (h->tcg.base == 0) {
-		h->tcg.room = 0;
 		return;
 	}
 	__builtin_memset((void *)h->tcg.base, 0, h->tcg.room);
 	__builtin_memcpy((void *)h->tcg.base, (const void *)log, size);
 	h->tcg.size = (uint32_t)size;
-	h->tcg.log = e->log;
 	h->tcg.why = HANDOFF_TCG_OK;
 }
 
@@ -142,43 +109,30 @@ static bool end_boot_services(struct efi *e)
 	e->map = allocate(e, EFI_LOADER_DATA, MAP_PAGES);
 	for (int i = 0; e->map != 0 && i < EXIT_TRIES; i++) {
 		e->map_bytes = MAP_PAGES << PAGE_SHIFT;
-		if (efi_call(at64(e->boot, BOOT_GET_MEMORY_MAP), (uint64_t)&e->map_bytes, e->map,
-			     (uint64_t)&e->map_key, (uint64_t)&e->entry,
-			     (uint64_t)&version) != EFI_OK) {
-			return false;
-		}
-		if (efi_call(at64(e->boot, BOOT_EXIT), e->image, e->map_key, 0, 0, 0) == EFI_OK) {
+		if (boot(e, EFI_BOOT_GET_MEMORY_MAP, (uint64_t)&e->map_bytes, e->map,
+			 (uint64_t)&e->map_key, (uint64_t)&e->entry,
+			 (uint64_t)&version) == EFI_SUCCESS &&
+		    boot(e, EFI_BOOT_EXIT, e->image, e->map_key, 0, 0, 0) == EFI_SUCCESS) {
 			return true;
 		}
 	}
 	return false;
 }
 
-/* What was measured since get_log, the end of boot services among it. */
+/* What was measured since get_log: the end of boot services, which is nowhere else. */
 static void add_final_events(struct efi *e, struct boot_handoff *h)
 {
-	uint64_t count, skip;
-	size_t old, all;
+	const uint8_t *events = e->final + EFI_FINAL_EVENTS;
+	size_t from, bytes;
 
-	if (h->tcg.why != HANDOFF_TCG_OK) {
+	if (!tcglog_final(&h->tcg.log, events, TCGLOG_MAX, e->final_before,
+			  le64(e->final + EFI_FINAL_COUNT), &from, &bytes) ||
+	    bytes > LOG_ROOM / 2) {
+		h->tcg.why = HANDOFF_TCG_NO_LOG;
 		return;
 	}
-	if (e->final ==
-	    NULL) { /* then the end of boot services, which firmware measures, is nowhere */
-		h->tcg.why = HANDOFF_TCG_FINAL;
-		return;
-	}
-	count = le64(e->final + 8);
-	skip = e->final_before;
-	old = tcglog_events_size(&e->log, e->final + 16, TCGLOG_MAX, skip);
-	all = tcglog_events_size(&e->log, e->final + 16, TCGLOG_MAX, count);
-	if (count < skip || all == SIZE_MAX || old > all || all - old > LOG_ROOM / 2) {
-		h->tcg.why = HANDOFF_TCG_FINAL;
-		return;
-	}
-	__builtin_memcpy((void *)(h->tcg.base + h->tcg.size), e->final + 16 + old, all - old);
-	h->tcg.size += (uint32_t)(all - old);
-	h->tcg.final_count = (uint32_t)(count - skip);
+	__builtin_memcpy((void *)(h->tcg.base + h->tcg.size), events + from, bytes);
+	h->tcg.size += (uint32_t)bytes;
 }
 
 /* From start.S, on the firmware's stack and page tables. Trust: everything behind info. */
@@ -190,7 +144,7 @@ void boot_efi(uint32_t magic, uint64_t info, uint64_t load_base)
 	struct efi e = { 0 };
 
 	early_measure_image(&h->measured[ATTEST_HYPERVISOR]);
-	early_relocate(load_base);
+	early_relocate(load_base, load_base);
 	if (!bootinfo_parse(&v, magic, info, &h->info, &why)) {
 		early_fail(why.what, why.field, why.value, why.remedy);
 	}
@@ -200,7 +154,7 @@ void boot_efi(uint32_t magic, uint64_t info, uint64_t load_base)
 		early_fail("Multiboot 2 information", "no EFI system table or image handle",
 			   e.system, "use GRUB 2.02 or later");
 	}
-	e.boot = at64(e.system, SYSTEM_BOOT_SERVICES);
+	e.boot = at64(e.system, EFI_SYSTEM_BOOT_SERVICES);
 	get_log(&e, h);
 	if (!end_boot_services(&e)) {
 		early_fail("UEFI", "boot services do not end", e.map_bytes, "update the firmware");
@@ -209,5 +163,7 @@ void boot_efi(uint32_t magic, uint64_t info, uint64_t load_base)
 	if (!bootinfo_efi_memory(&h->info, (const uint8_t *)e.map, e.map_bytes, e.entry, &why)) {
 		early_fail(why.what, why.field, why.value, why.remedy);
 	}
-	add_final_events(&e, h);
+	if (h->tcg.why == HANDOFF_TCG_OK) {
+		add_final_events(&e, h);
+	}
 }

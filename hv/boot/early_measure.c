@@ -22,11 +22,8 @@ void early_measure_image(struct handoff_measured *m)
 	m->bytes = (uint64_t)(hv_image_end - hv_image_start);
 	sha384_start(&s);
 	sha384_add(&s, hv_image_start, file);
-	for (uint64_t at = file; at < m->bytes;) {
-		uint64_t n = m->bytes - at < sizeof(zeros) ? m->bytes - at : sizeof(zeros);
-
-		sha384_add(&s, zeros, n);
-		at += n;
+	for (uint64_t at = file; at < m->bytes; at += sizeof(zeros)) { /* both end at pages */
+		sha384_add(&s, zeros, sizeof(zeros));
 	}
 	sha384_end(&s, m->digest);
 	m->present = true;
@@ -54,26 +51,22 @@ static void measure_options(struct boot_handoff *h, const struct view *v)
 {
 	const struct bootinfo_module *conf = bootinfo_find(&h->info, BOOTINFO_ROLE_CONFIG);
 	size_t line = early_length(h->info.cmdline, BOOTINFO_STR_MAX);
+	const void *piece[] = { h->info.cmdline, "\n",
+				conf != NULL ? v->base + conf->start : NULL };
+	size_t n[] = { line, conf != NULL, conf != NULL ? conf->size : 0 };
 	struct handoff_measured *m = &h->measured[ATTEST_OPTIONS];
 	struct sha384 s;
 
-	m->bytes = line + (conf != NULL ? 1 + conf->size : 0);
 	sha384_start(&s);
-	sha384_add(&s, h->info.cmdline, line);
-	if (conf != NULL) {
-		sha384_add(&s, "\n", 1);
-		sha384_add(&s, v->base + conf->start, conf->size);
+	for (uint32_t i = 0; i < ARRAY_SIZE(piece); i++) {
+		sha384_add(&s, piece[i], n[i]);
+		if (range_within(m->bytes, n[i], sizeof(h->options_text))) {
+			__builtin_memcpy(h->options_text + m->bytes, piece[i], n[i]);
+		}
+		m->bytes += n[i];
 	}
 	sha384_end(&s, m->digest);
 	m->present = true;
-	if (m->bytes > sizeof(h->options_text)) {
-		return;
-	}
-	__builtin_memcpy(h->options_text, h->info.cmdline, line);
-	if (conf != NULL) {
-		h->options_text[line] = '\n';
-		__builtin_memcpy(h->options_text + line + 1, v->base + conf->start, conf->size);
-	}
 }
 
 /* Context: identity map, modules where the loader put them, options read. */

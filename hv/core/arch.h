@@ -32,8 +32,6 @@ void arch_wbinvd(void);
 void arch_take_interrupts(void);
 /* Waits until a physical interrupt arrives, takes it, and returns. */
 void arch_idle(void);
-/* Fills *v with hardware randomness; false where the machine has none. */
-bool arch_random(uint64_t *v);
 /* The same for seeds: from the source of entropy itself where the processor has RDSEED. */
 bool arch_random_seed(uint64_t *v);
 /* Takes every CPU out of service for ever. */
@@ -54,7 +52,6 @@ void arch_device_eoi(void);
 /* This CPU answers to these logical destinations of devices (xAPIC LDR and DFR of the root VP that runs here). */
 void arch_device_logical(uint32_t ldr, uint32_t dfr);
 uint64_t arch_apic_timer_hz(void);
-uint32_t arch_apic_id(uint32_t cpu);
 
 /* --- the hypervisor's own frames and windows onto others --- */
 /* A heap frame's address in the hypervisor (only frames that heap.c owns). */
@@ -70,7 +67,6 @@ void arch_mmio_write(hpa_t addr, unsigned size, uint64_t v);
 uint32_t arch_port_in(uint16_t port, unsigned size);
 void arch_port_out(uint16_t port, unsigned size, uint32_t v);
 void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
-uint64_t arch_msr_read(uint32_t msr);
 void arch_msr_write(uint32_t msr, uint64_t v);
 
 /* --- nested page table entries --- */

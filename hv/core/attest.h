@@ -13,9 +13,5 @@ void attest_start(const struct boot_handoff *h);
 enum attest_state attest_state(void);
 /* One static line of text: why not, or "yes". */
 const char *attest_reason(void);
-/* The complete log, in memory that the root owns; false where this boot has none. */
-bool attest_log(hpa_t *base, uint32_t *bytes);
-/* SHA-384 of the hypervisor's image as it was loaded, ATTEST_DIGEST bytes: what event 1 says. */
-const uint8_t *attest_hypervisor(void);
 
 #endif

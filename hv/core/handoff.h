@@ -29,18 +29,15 @@ enum handoff_tcg_why { /* why there is no event log of the firmware */
 			       0, /* BIOS, or a loader that ended boot services itself */
 		       HANDOFF_TCG_OK,
 		       HANDOFF_TCG_NO_PROTOCOL, /* the firmware drives no TPM 2.0 */
-		       HANDOFF_TCG_NO_LOG, /* none in the crypto-agile form, or no memory for a copy */
-		       HANDOFF_TCG_TRUNCATED,
-		       HANDOFF_TCG_FINAL, /* the table of final events is damaged */
+		       HANDOFF_TCG_NO_LOG, /* none in the crypto-agile form, truncated, without its final events, or no memory for it */
 };
 
 /* The copy of the firmware's event log, in memory of type ACPI NVS that the root gets. */
 struct handoff_tcg {
 	enum handoff_tcg_why why;
-	uint64_t base;        /* page-aligned, below 4 GiB */
-	uint32_t size, room;  /* bytes used, bytes there */
-	uint32_t final_count; /* events that came after GetEventLog */
-	struct tcglog log;    /* its header */
+	uint64_t base;       /* page-aligned, below 4 GiB */
+	uint32_t size, room; /* bytes used, bytes there */
+	struct tcglog log;   /* its header */
 };
 
 struct handoff_measured {

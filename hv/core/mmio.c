@@ -5,6 +5,7 @@
  */
 #include "hv/core/mmio.h"
 
+#include "hv/abi/regs_tpm.h"
 #include "hv/abi/regs_x86.h"
 #include "hv/core/arch.h"
 #include "hv/core/gpa.h"
@@ -13,7 +14,6 @@
 #include "hv/core/owner.h"
 #include "hv/core/port.h"
 #include "hv/core/protect.h"
-#include "hv/core/tpm_tis.h"
 #include "hv/core/vp.h"
 #include "hv/wire/insn.h"
 
@@ -232,8 +232,6 @@ static uint64_t access_read(struct vp *vp, int which, uint64_t at, unsigned size
 	case CLOSED_IOAPIC:
 		return size == 4 ? ioapic_read(which, offset) : UINT64_MAX;
 	case CLOSED_TPM: /* as where no such locality is */
-		partition_count(&vp->partition->denied_memory);
-		log_guest(vp, "read of closed memory %lx: a locality of the TPM", at);
 		return UINT64_MAX;
 	default:
 		return arch_mmio_read(hpa(at), size);
@@ -267,10 +265,6 @@ static void access_write(struct vp *vp, int which, uint64_t at, unsigned size, u
 		}
 		partition_count(&vp->partition->denied_port);
 		port_pci_log(vp, closed[which].device, (uint16_t)offset);
-		break;
-	case CLOSED_TPM:
-		partition_count(&vp->partition->denied_memory);
-		log_guest(vp, "write of closed memory %lx: a locality of the TPM", at);
 		break;
 	default:
 		break;
@@ -358,6 +352,11 @@ static void emulate(struct vp *vp, int which, const struct exit_info *e)
 		log_guest(vp, "unknown instruction on device page %lx, rip %lx: #GP", at, vp->rip);
 		vp_inject_gp(vp);
 		return;
+	}
+	if (closed[which].kind == CLOSED_TPM) {
+		partition_count(&vp->partition->denied_memory);
+		log_guest(vp, "%s of closed memory %lx: a locality of the TPM",
+			  insn.op == INSN_LOAD ? "read" : "write", at);
 	}
 	mask = insn.mem_size >= 8 ? UINT64_MAX : (1ull << (insn.mem_size * 8)) - 1;
 	if (insn.op == INSN_LOAD) {

@@ -9,6 +9,7 @@
 #define ACPI_ECAM_MAX 4
 #define ACPI_IOMMU_MAX 4
 
+/* In a TPM2 table of at least ACPI_TPM2_END bytes: */
 #define ACPI_TPM2_LENGTH 64u  /* of the log: offset in the table, 4 bytes */
 #define ACPI_TPM2_ADDRESS 68u /* 8 bytes */
 #define ACPI_TPM2_END 76u
@@ -83,5 +84,8 @@ struct acpi_info {
  * Bounded work: at most 256 tables, each at most 16 MiB.
  */
 bool acpi_parse(const struct view *v, uint64_t rsdp, struct acpi_info *out, struct wire_fault *why);
+
+/* Enters an event log into a TPM2 table, table[0..ACPI_TPM2_END); its checksum stays as right as it was. */
+void acpi_tpm2_set_log(uint8_t *table, uint64_t base, uint32_t size);
 
 #endif

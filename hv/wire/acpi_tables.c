@@ -316,3 +316,14 @@ bool acpi_read_tpm2(const struct acpi_table *t, struct acpi_info *out, struct wi
 	out->tpm2_log = t->len >= ACPI_TPM2_END;
 	return true;
 }
+
+void acpi_tpm2_set_log(uint8_t *table, uint64_t base, uint32_t size)
+{
+	for (uint32_t i = ACPI_TPM2_LENGTH; i < ACPI_TPM2_END; i++) {
+		uint8_t v = i < ACPI_TPM2_ADDRESS ? (uint8_t)(size >> 8 * (i - ACPI_TPM2_LENGTH))
+						  : (uint8_t)(base >> 8 * (i - ACPI_TPM2_ADDRESS));
+
+		table[9] = (uint8_t)(table[9] + table[i] - v);
+		table[i] = v;
+	}
+}

@@ -34,6 +34,11 @@ static int find(const struct tcglog *l, uint16_t id)
 	return -1;
 }
 
+bool tcglog_has(const struct tcglog *l, uint16_t alg)
+{
+	return find(l, alg) >= 0;
+}
+
 bool tcglog_open(const uint8_t *p, size_t n, struct tcglog *out)
 {
 	uint32_t size, count;
@@ -114,4 +119,31 @@ size_t tcglog_events_size(const struct tcglog *l, const uint8_t *p, size_t n, ui
 		at += size;
 	}
 	return at;
+}
+
+size_t tcglog_size(struct tcglog *l, const uint8_t *p, size_t n, size_t last)
+{
+	uint32_t size;
+
+	if (!tcglog_open(p, n, l)) {
+		return 0;
+	}
+	if (last == 0) {
+		return l->header;
+	}
+	size = last >= l->header && last < n ? tcglog_event_size(l, p + last, n - last) : 0;
+	return size != 0 ? last + size : 0;
+}
+
+bool tcglog_final(const struct tcglog *l, const uint8_t *p, size_t n, uint64_t first,
+		  uint64_t count, size_t *from, size_t *bytes)
+{
+	size_t all = tcglog_events_size(l, p, n, count);
+
+	*from = tcglog_events_size(l, p, n, first);
+	if (first > count || all == SIZE_MAX || *from == SIZE_MAX) {
+		return false;
+	}
+	*bytes = all - *from;
+	return true;
 }

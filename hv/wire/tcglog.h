@@ -33,7 +33,17 @@ uint32_t tcglog_digest_size(uint16_t alg);
 bool tcglog_open(const uint8_t *p, size_t n, struct tcglog *out);
 /* Bytes of the TCG_PCR_EVENT2 at p; 0: does not fit n, has a bank that the header does not name, or a bank twice. */
 uint32_t tcglog_event_size(const struct tcglog *l, const uint8_t *p, size_t n);
+/* True where the header names the bank. */
+bool tcglog_has(const struct tcglog *l, uint16_t alg);
+/* tcglog_open, and how many bytes the log has whose last event begins at `last` (0: the header only). 0: refused. */
+size_t tcglog_size(struct tcglog *l, const uint8_t *p, size_t n, size_t last);
 /* Bytes of `count` events one behind the other, at most n; SIZE_MAX: one is malformed or does not fit. */
 size_t tcglog_events_size(const struct tcglog *l, const uint8_t *p, size_t n, uint64_t count);
+/*
+ * EFI_TCG2_FINAL_EVENTS_TABLE: of its `count` events those from number `first` on begin at *from and have *bytes; p[0..n) holds them all.
+ * false: fewer than `first`, or one is malformed or does not fit.
+ */
+bool tcglog_final(const struct tcglog *l, const uint8_t *p, size_t n, uint64_t first,
+		  uint64_t count, size_t *from, size_t *bytes);
 
 #endif

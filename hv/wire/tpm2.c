@@ -2,7 +2,6 @@
 #include "hv/wire/tpm2.h"
 
 #include "hv/wire/mem.h"
-#include "hv/wire/tcglog.h"
 
 #define ST_NO_SESSIONS 0x8001u
 #define ST_SESSIONS 0x8002u
@@ -288,4 +287,32 @@ bool tpm2_take_event(const uint8_t *p, size_t n, struct tpm2_digests *out)
 	(void)take(&t, 1);
 	(void)take(&t, 2);
 	return done(&t);
+}
+
+bool tpm2_is_zero(const struct tpm2_digests *d)
+{
+	static const uint8_t zero[sizeof(d->bank[0].bytes)];
+
+	for (uint32_t i = 0; i < d->count; i++) {
+		if (memcmp(d->bank[i].bytes, zero, d->bank[i].size) != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool tpm2_order(struct tpm2_digests *d, const struct tcglog *l)
+{
+	for (uint32_t i = 0; i < l->alg_count && i < d->count; i++) {
+		for (uint32_t k = i + 1; k < d->count && d->bank[i].alg != l->alg[i].id; k++) {
+			struct tpm2_digests one = { .count = 1, .bank = { d->bank[i] } };
+
+			d->bank[i] = d->bank[k];
+			d->bank[k] = one.bank[0];
+		}
+		if (d->bank[i].alg != l->alg[i].id || d->bank[i].size != l->alg[i].size) {
+			return false;
+		}
+	}
+	return d->count == l->alg_count;
 }

@@ -5,7 +5,7 @@
  * The five TPM 2.0 commands that the hypervisor sends, and what answers them (TPM 2.0 Library Specification 1.59, part 3;
  * structures: part 2). Integers are big-endian. Commands are written by us, answers are hostile: a TPM may be a chip on a bus.
  */
-#include "hv/wire/view.h"
+#include "hv/wire/tcglog.h"
 
 #define TPM2_COMMAND_MAX 1100u /* TPM2_PCR_Event with TPM2_EVENT_MAX bytes fits */
 #define TPM2_EVENT_MAX 1024u   /* TPM2B_EVENT */
@@ -47,5 +47,9 @@ bool tpm2_take_random(const uint8_t *p, size_t n, uint8_t *out, uint16_t bytes);
 bool tpm2_take_banks(const uint8_t *p, size_t n, struct tpm2_banks *out);
 bool tpm2_take_pcr(const uint8_t *p, size_t n, uint16_t alg, struct tpm2_digests *out);
 bool tpm2_take_event(const uint8_t *p, size_t n, struct tpm2_digests *out);
+/* True where every digest is zero. */
+bool tpm2_is_zero(const struct tpm2_digests *d);
+/* Puts the digests into the order of the log's header. false: not the same banks, or another size. */
+bool tpm2_order(struct tpm2_digests *d, const struct tcglog *l);
 
 #endif

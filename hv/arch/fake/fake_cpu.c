@@ -219,7 +219,7 @@ void arch_idle(void)
 	arch_take_interrupts();
 }
 
-bool arch_random(uint64_t *v)
+static bool fake_random(uint64_t *v)
 {
 	static uint64_t state = 0x9e3779b97f4a7c15ull;
 
@@ -232,7 +232,7 @@ bool arch_random(uint64_t *v)
 
 bool arch_random_seed(uint64_t *v)
 {
-	bool ok = arch_random(v);
+	bool ok = fake_random(v);
 
 	*v = fake.stuck_random ? 0 : *v;
 	return ok;
@@ -294,11 +294,6 @@ void arch_device_logical(uint32_t ldr, uint32_t dfr)
 uint64_t arch_apic_timer_hz(void)
 {
 	return 1000000000ull;
-}
-
-uint32_t arch_apic_id(uint32_t cpu)
-{
-	return cpu_table[cpu].apic_id;
 }
 
 /* --- registers, ports --- */
@@ -373,11 +368,6 @@ void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 		}
 	}
 	out[0] = out[1] = out[2] = out[3] = 0;
-}
-
-uint64_t arch_msr_read(uint32_t msr)
-{
-	return msr;
 }
 
 /* As the CPU does, #GP, which ends a hypervisor: SPEC_CTRL has only the bits that CPUID 0x80000008 EBX names. */

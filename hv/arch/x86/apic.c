@@ -194,11 +194,6 @@ uint64_t arch_apic_timer_hz(void)
 	return timer_hz;
 }
 
-uint32_t arch_apic_id(uint32_t cpu)
-{
-	return cpu_table[cpu].apic_id;
-}
-
 void arch_timer_arm(uint64_t tsc)
 {
 	uint64_t now, ticks;

@@ -284,11 +284,6 @@ void arch_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 	x86_cpuid(leaf, subleaf, out);
 }
 
-uint64_t arch_msr_read(uint32_t msr)
-{
-	return x86_rdmsr(msr);
-}
-
 void arch_msr_write(uint32_t msr, uint64_t v)
 {
 	x86_wrmsr(msr, v);

@@ -32,11 +32,6 @@ static uint64_t mix(uint64_t v)
 	return v ^ (v >> 33);
 }
 
-bool arch_random(uint64_t *v)
-{
-	return rdrand(v);
-}
-
 /* RDSEED waits for its conditioner: far more tries than RDRAND needs. */
 bool arch_random_seed(uint64_t *v)
 {
