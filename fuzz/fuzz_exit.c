@@ -42,7 +42,7 @@ static void start(void)
 			cpu_table[i].timer[t] = UINT64_MAX;
 		}
 		cpu_table[i].timer_first = cpu_table[i].timer_armed = fake.timer[i] = UINT64_MAX;
-		cpu_table[i].nmi_pending = cpu_table[i].requests = 0;
+		cpu_table[i].nmi_pending = 0;
 	}
 	partition_root->guest_os_id = partition_root->hypercall_msr = 0;
 	fake_ram_clear();

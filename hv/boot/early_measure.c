@@ -36,16 +36,6 @@ static void measure(struct handoff_measured *m, const void *bytes, uint64_t n)
 	m->present = true;
 }
 
-static void measure_module(const struct boot_handoff *h, const struct view *v,
-			   enum bootinfo_role role, struct handoff_measured *m)
-{
-	const struct bootinfo_module *module = bootinfo_find(&h->info, role);
-
-	if (module != NULL) {
-		measure(m, v->base + module->start, module->size);
-	}
-}
-
 /* The command line; where there is a configuration module, a line feed and its text besides. */
 static void measure_options(struct boot_handoff *h, const struct view *v)
 {
@@ -75,7 +65,14 @@ void early_measure(struct boot_handoff *h, const struct view *v)
 	const char *line = handoff_root_cmdline(h);
 
 	measure_options(h, v);
-	measure_module(h, v, BOOTINFO_ROLE_KERNEL, &h->measured[ATTEST_KERNEL]);
-	measure_module(h, v, BOOTINFO_ROLE_INITRD, &h->measured[ATTEST_INITRD]);
+	for (uint32_t i = 0; i < h->info.module_count; i++) {
+		const struct bootinfo_module *m = &h->info.module[i];
+
+		if (m->role == BOOTINFO_ROLE_KERNEL || m->role == BOOTINFO_ROLE_INITRD) {
+			measure(&h->measured[m->role == BOOTINFO_ROLE_KERNEL ? ATTEST_KERNEL
+									     : ATTEST_INITRD],
+				v->base + m->start, m->size);
+		}
+	}
 	measure(&h->measured[ATTEST_CMDLINE], line, early_length(line, BOOTINFO_STR_MAX));
 }

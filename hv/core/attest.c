@@ -153,18 +153,15 @@ static bool extend_key(const struct boot_handoff *h)
 {
 	struct attest_event e = { .what = ATTEST_KEY };
 	uint8_t entropy[ENTROPY], cose[REPORT_COSE_SIZE];
-	bool made;
 
 	if (!ask(tpm2_put_get_random(command, ENTROPY)) ||
 	    (!tpm2_take_random(answer, answered, entropy, ENTROPY) && !malformed())) {
 		return false;
 	}
-	made = report_key_make(entropy, ENTROPY) == ATTEST_OK;
-	__builtin_memset(entropy, 0, sizeof(entropy));
-	__builtin_memset(answer, 0, sizeof(answer));
-	if (!made) {
+	if (report_key_make(entropy, ENTROPY) != ATTEST_OK) {
 		return fail(ATTEST_NO_RANDOM, "no healthy source of randomness for the report key");
 	}
+	__builtin_memset(entropy, 0, sizeof(entropy));
 	e.bytes = report_key_cose(cose, sizeof(cose));
 	sha384(cose, e.bytes, e.digest);
 	e.key = (struct span){ cose, (size_t)e.bytes };

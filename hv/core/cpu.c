@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a physical CPU does all day: timers, requests, and running its VP. */
+/* What a physical CPU does all day: timers, and running its VP. */
 #include "hv/core/cpu.h"
 
 #include "hv/abi/regs_x86.h"
@@ -140,12 +140,6 @@ bool cpu_device_interrupt(uint8_t vector, bool level)
 	return level;
 }
 
-void cpu_request(uint32_t cpu, uint32_t bits)
-{
-	__atomic_fetch_or(&cpu_table[cpu].requests, bits, __ATOMIC_SEQ_CST);
-	arch_kick(cpu);
-}
-
 /* Context: any CPU. Waits for CPUs that are in a guest; the others look at the generation before they enter one. */
 void cpu_tlb_shootdown(void)
 {
@@ -164,15 +158,6 @@ void cpu_tlb_shootdown(void)
 		       __atomic_load_n(&c->tlb_seen, __ATOMIC_SEQ_CST) < gen) {
 			arch_cpu_relax();
 		}
-	}
-}
-
-static void requests_answer(struct cpu *c)
-{
-	uint32_t bits = __atomic_exchange_n(&c->requests, 0, __ATOMIC_SEQ_CST);
-
-	if ((bits & CPU_REQ_STOP) != 0) {
-		arch_stop_machine();
 	}
 }
 
@@ -427,8 +412,7 @@ static bool run_once(struct cpu *c, struct vp *vp)
 		}
 		__atomic_store_n(&c->tlb_seen, gen, __ATOMIC_SEQ_CST);
 	}
-	if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) != 0 ||
-	    __atomic_load_n(&c->resched, __ATOMIC_SEQ_CST) != 0 ||
+	if (__atomic_load_n(&c->resched, __ATOMIC_SEQ_CST) != 0 ||
 	    (!vp_ready(vp) && (vp_suspended(vp) || !vp_prepare(vp)))) {
 		__atomic_store_n(&c->in_guest, 0, __ATOMIC_SEQ_CST);
 		return false;
@@ -449,8 +433,7 @@ static void wait_for_work(struct cpu *c)
 {
 	__atomic_store_n(&c->idle, 1, __ATOMIC_SEQ_CST);
 	timers_arm(c);
-	if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) == 0 &&
-	    __atomic_load_n(&c->resched, __ATOMIC_SEQ_CST) == 0) {
+	if (__atomic_load_n(&c->resched, __ATOMIC_SEQ_CST) == 0) {
 		arch_idle();
 	}
 	__atomic_store_n(&c->idle, 0, __ATOMIC_SEQ_CST);
@@ -464,9 +447,6 @@ void cpu_run(void)
 	c->charged = arch_tsc();
 	c->resched = 1;
 	for (;;) {
-		if (__atomic_load_n(&c->requests, __ATOMIC_SEQ_CST) != 0) {
-			requests_answer(c);
-		}
 		if (c->timer_armed == 0) { /* the timer's interrupt was taken */
 			cpu_timers_expire();
 		}

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef HV_CORE_CPU_H
 #define HV_CORE_CPU_H
-/* One physical CPU: its requests, its timers, the VP it runs. */
+/* One physical CPU: its timers, the VP it runs. */
 #include "hv/core/lock.h"
 #include "hv/core/types.h"
 
 struct vp;
 
 enum cpu_timer { CPU_TIMER_TICK, CPU_TIMER_SLICE, CPU_TIMER_COUNT };
-
-/* Bits of struct cpu.requests; set by any CPU, answered by the owner in its loop. */
-#define CPU_REQ_STOP (1u << 0)
 
 struct cpu {
 	struct cpu *self; /* gs:0 */
@@ -20,7 +17,6 @@ struct cpu {
 	uint32_t apic_id;
 	uint32_t online;      /* atomic */
 	uint32_t in_guest;    /* atomic: between entry and exit */
-	uint32_t requests;    /* atomic */
 	uint32_t nmi_pending; /* set by the NMI handler */
 	uint32_t idle;        /* atomic: waiting for an interrupt */
 	uint32_t resched;     /* atomic: a VP of this CPU may have become runnable */
@@ -65,7 +61,6 @@ void cpu_add_vp(struct vp *vp);
 void cpu_hand_over(struct vp *vp);
 /* The CPU with the fewest child VPs. */
 uint32_t cpu_choose(void);
-void cpu_request(uint32_t cpu, uint32_t bits);
 /* Every CPU that runs a VP has dropped old nested translations when this returns. */
 void cpu_tlb_shootdown(void);
 

@@ -33,8 +33,7 @@ static int fresh(void **state)
 		vp->arch->mode = 64;
 		vp->arch->cr0 = 0x11;
 		memset(vp->insn_cache, 0, sizeof(vp->insn_cache));
-		cpu_table[i].requests = cpu_table[i].nmi_pending = cpu_table[i].idle =
-			cpu_table[i].in_guest = 0;
+		cpu_table[i].nmi_pending = cpu_table[i].idle = cpu_table[i].in_guest = 0;
 	}
 	vp = root_vp(0);
 	fake_select(0);
@@ -455,24 +454,6 @@ static void test_loop_nmi(void **state)
 	assert_int_equal(cpu_table[0].nmi_pending, 0);
 }
 
-static void stop_machine(void)
-{
-	cpu_request(0, CPU_REQ_STOP);
-	fake_queue(NULL, 0);
-	fake_run(0);
-}
-
-static void test_requests(void **state)
-{
-	uint32_t kicks = fake.kicks[2];
-
-	(void)state;
-	cpu_request(2, CPU_REQ_STOP);
-	assert_int_equal(fake.kicks[2], kicks + 1);
-	assert_int_equal(cpu_table[2].requests, CPU_REQ_STOP);
-	assert_true(dies(stop_machine));
-}
-
 /* Nobody runs on old translations after a shoot-down: CPUs in a guest are waited for, the others look. */
 static void test_shootdown(void **state)
 {
@@ -521,7 +502,7 @@ int main(void)
 		TEST(test_init_boot),      TEST(test_hlt_wakes),      TEST(test_nmi),
 		TEST(test_flush),          TEST(test_loop_interrupt), TEST(test_loop_device),
 		TEST(test_posted_again),   TEST(test_loop_timer),     TEST(test_loop_nmi),
-		TEST(test_requests),       TEST(test_shootdown),      TEST(test_secondary),
+		TEST(test_shootdown),      TEST(test_secondary),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);
