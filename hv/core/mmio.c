@@ -353,7 +353,7 @@ static void emulate(struct vp *vp, int which, const struct exit_info *e)
 		vp_inject_gp(vp);
 		return;
 	}
-	if (closed[which].kind == CLOSED_TPM) {
+	if (which >= 0 && closed[which].kind == CLOSED_TPM) {
 		partition_count(&vp->partition->denied_memory);
 		log_guest(vp, "%s of closed memory %lx: a locality of the TPM",
 			  insn.op == INSN_LOAD ? "read" : "write", at);
