@@ -83,6 +83,7 @@ start_vmmgr() {
 	kernel: /x/bzImage
 	initrd: /x/guest.gz
 	cmdline: @CMDLINE@
+	attest: @ATTEST@
 	disks:
 	  - path: /dev/ram0
 	D
@@ -239,7 +240,7 @@ def root_spec(a, kern, archive, product, words="", meanwhile=":"):
     if a.start == "vmstart":
         extra["vmstart"] = starter()
     script = ROOT_SCRIPT
-    for key, value in {"DISK": DISK_MIB, "MEM": GUEST_MIB, "START": a.start, "RUNS": a.runs,
+    for key, value in {"DISK": DISK_MIB, "MEM": GUEST_MIB, "START": a.start, "RUNS": a.runs, "ATTEST": str(a.attest).lower(),
                        "CMDLINE": f"console=ttyS0 quiet panic=-1 vbdisk {words}".rstrip(),
                        "MEANWHILE": meanwhile}.items():
         script = script.replace(f"@{key}@", str(value))
@@ -350,6 +351,7 @@ def main():
     p.add_argument("--guest", choices=images.GUEST_KERNELS, default="6.1-cloud", help="kernel of the guest")
     p.add_argument("--start", choices=PROGRAMS, default="vmmgr", help="who starts the guest")
     p.add_argument("--machine", choices=mc.MACHINES, default="pc")
+    p.add_argument("--attest", action="store_true", help="the guest is measured at launch (with vmmgr)")
     p.add_argument("--runs", type=int, default=3, metavar="N", help="guests, one after the other (default 3)")
     p.add_argument("--peers", action="append", default=[], metavar="[NAME=]FILE", help="figures of another hypervisor")
     p.add_argument("--json", action="store_true", help="print JSON instead of the table")
