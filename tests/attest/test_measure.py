@@ -65,6 +65,17 @@ def ld_without_pages(vps, policy):
     return hashlib.sha384(ld + hashlib.sha384(policy).digest() + struct.pack("<QIII12x", 0, 3, 0, 0)).digest()
 
 
+def loaded(elf):
+    at, size, number = *struct.unpack_from("<I", elf, 28), *struct.unpack_from("<HH", elf, 42)
+    parts = [struct.unpack_from("<8I", elf, at + i * size) for i in range(number)]
+    parts = [p for p in parts if p[0] == 1]
+    first = min(p[3] for p in parts)
+    memory = bytearray(max(p[3] + p[5] for p in parts) - first)
+    for _, offset, _, where, length, _, _, _ in parts:
+        memory[where - first:where - first + length] = elf[offset:offset + length]
+    return hashlib.sha384(memory).hexdigest()
+
+
 BASE = "name: m\nmemory: 64\nvps: 2\nkernel: /k\ninitrd: /i\ncmdline: quiet\ndisks:\n  - path: /d\n"
 with tempfile.TemporaryDirectory() as temporary:
     folder = Path(temporary)
@@ -111,9 +122,10 @@ with tempfile.TemporaryDirectory() as temporary:
         ("a wrong option", measure(folder, BASE, "--wrong"), ("usage",)),
     ):
         expect(what, run.returncode == 1 and not run.stdout and all(w in run.stderr for w in words), f"exit {run.returncode}: {run.stderr}")
-    # The hypervisor's own: both files hold the same image.
-    both = [subprocess.run([TOOL, "hypervisor", Path(sys.argv[1]) / f], capture_output=True, text=True) for f in ("redoubt.elf", "redoubt.elf64")]
-    expect("hypervisor", both[0].returncode == 0 and both[0].stdout == both[1].stdout and len(both[0].stdout) == 97, both)
+    # The hypervisor's own: the segments of a 32-bit ELF file at their places, zeros elsewhere.
+    image = Path(sys.argv[1]) / "redoubt.elf"
+    got = subprocess.run([TOOL, "hypervisor", image], capture_output=True, text=True)
+    expect("hypervisor", got.returncode == 0 and got.stdout.split()[0] == loaded(image.read_bytes()), got)
 
 for text in findings:
     print(f"FAIL {text}")
