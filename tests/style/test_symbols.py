@@ -21,9 +21,12 @@ CONTRACT = re.compile(r"arch_\w+$|hv_\w+_(start|end)$|boot_handoff$")
 
 def native(folder, objects, into):
     """The same sources once more without link-time optimisation: bitcode does not tell constants from variables."""
-    wanted = {str(o.resolve()) for o in objects}
+    entries = json.loads((folder / "compile_commands.json").read_text())
+    named = {str((Path(e["directory"]) / e["command"].split()[e["command"].split().index("-o") + 1]).resolve()) for e in entries}
+    # Objects of sources that are gone stay in a build folder; nothing links them.
+    wanted = {str(o.resolve()) for o in objects} & named
     made, jobs = [], []
-    for entry in json.loads((folder / "compile_commands.json").read_text()):
+    for entry in entries:
         words = entry["command"].split()
         at = words.index("-o") + 1
         if str((Path(entry["directory"]) / words[at]).resolve()) in wanted:
