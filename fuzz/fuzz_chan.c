@@ -150,7 +150,13 @@ static void say_raw(struct script *s)
 {
 	uint8_t m[64];
 	uint32_t n = (uint32_t)script_take(s, 1) % sizeof(m);
-	bool fd = (script_take(s, 1) & 1) != 0;
+	unsigned how = (unsigned)script_take(s, 1);
+	bool fd = (how & 1) != 0;
+
+	if ((how & 0xf0) == 0xf0) {
+		proc_gone(PROC_WORKER);
+		return;
+	}
 
 	for (uint32_t i = 0; i < n; i++) {
 		m[i] = (uint8_t)script_take(s, 1);
@@ -338,6 +344,7 @@ static void finish(void)
 	struct pm_plain plain = { { 0, 0 } };
 
 	proc_socket[PROC_WORKER].full = 0;
+	alive = alive && !proc_socket[PROC_WORKER].gone; /* else it is told nothing */
 	at_once = true;
 	for (uint32_t i = 0; i < 3 * PROC_QUEUE && alive &&
 			     proc_socket[PROC_WORKER].head != proc_socket[PROC_WORKER].tail;

@@ -29,6 +29,12 @@ static struct {
 static bool hv_port[PORTS];
 static uint32_t fail_call; /* countdown to a hypercall that fails */
 static uint16_t fail_status;
+static uint32_t stall; /* so many calls make no progress */
+static unsigned how;   /* the machine that the module is loaded in, see load() */
+
+/* Statuses that the hypervisor does not have: it counts wrongly, it makes no progress. */
+#define STATUS_MISCOUNTS 0x100u
+#define STATUS_STALLS 0xffu
 static bool unit_used[UNITS];
 static struct page unit_page[UNITS * RD_UNIT_PAGES];
 static uint64_t flags[HV_EVENT_FLAGS / 64];
@@ -95,7 +101,7 @@ int vm_insert_page(struct vm_area_struct *v, unsigned long at, struct page *p)
 int rd_synic_init(u32 sint)
 {
 	(void)sint;
-	return 0;
+	return how == 3 ? -ENODEV : 0;
 }
 
 void rd_synic_exit(void)
@@ -105,7 +111,7 @@ void rd_synic_exit(void)
 void cpuid(u32 leaf, u32 *a, u32 *b, u32 *c, u32 *d)
 {
 	*a = leaf;
-	*b = RD_CPUID_EBX;
+	*b = how == 1 ? 0 : RD_CPUID_EBX;
 	*c = RD_CPUID_ECX;
 	*d = RD_CPUID_EDX;
 }
@@ -165,7 +171,7 @@ static bool simple(u16 code, const void *in, void *out)
 
 	switch (code) {
 	case RD_HVCALL_GET_INFO:
-		((struct rd_info *)out)->abi_version = RD_ABI_VERSION;
+		((struct rd_info *)out)->abi_version = RD_ABI_VERSION + (how == 2);
 		return true;
 	case HVCALL_CREATE_PARTITION:
 		for (p = 0; p < PARTITIONS && hv[p].used; p++) {
@@ -273,7 +279,15 @@ u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 	    --fail_call == 0) {
 		bool end = code == HVCALL_DELETE_PARTITION || code == HVCALL_FINALIZE_PARTITION;
 
-		return (end ? TIME_OUT : fail_status) | (u64)start << 32;
+		if (count != 0 && fail_status == STATUS_MISCOUNTS) {
+			return (u64)(count + 1) << 32;
+		}
+		stall = fail_status == STATUS_STALLS ? 1100 : 0;
+		return (end || stall != 0 ? TIME_OUT : fail_status) | (u64)start << 32;
+	}
+	if (stall != 0) {
+		stall--;
+		return TIME_OUT | (u64)start << 32;
 	}
 	if (count == 0) {
 		return simple(code, (const void *)(uintptr_t)in, (void *)(uintptr_t)out)
@@ -521,7 +535,7 @@ static void act(struct script *s)
 
 static void finish(void)
 {
-	fail_call = ko.fail_alloc = ko.fail_fd = ko.fail_copy = 0;
+	stall = fail_call = ko.fail_alloc = ko.fail_fd = ko.fail_copy = 0;
 	for (uint32_t i = 0; i < KO_FILES; i++) {
 		if (ko.file[i].used) {
 			ko_close(i);
@@ -540,20 +554,37 @@ static void finish(void)
 	ko_reset();
 }
 
+/* Loads the module, where something is missing or fails. false: it does not load, and nothing is left of it. */
+static bool load(unsigned arg)
+{
+	how = arg &
+	      7; /* 1 no Redoubt, 2 another ABI, 3 no interrupts, 4 no name, 5 no queue, 6 not the administrator */
+	ko.fail_alloc = (arg & 0x80) != 0 ? 1 + (arg >> 3 & 15) : 0;
+	ko.fail_misc = how == 4;
+	ko.fail_queue = how == 5;
+	ko.unable = how == 6;
+	fail_call = how == 7 ? 1 + (arg >> 3 & 3) : 0;
+	fail_status = 5;
+	if (ko_init() == 0) {
+		return true;
+	}
+	ORACLE(how != 0 || ko.fail_alloc == 0, "the module does not load");
+	ko.device = NULL;
+	ko_reset();
+	return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script s = { data, size, 0 }, action;
 
 	memset(flags, 0, sizeof(flags));
-	fail_call = 0;
-	if (size != 0 && data[0] == 0xff) { /* the module is loaded where something fails */
-		ko.fail_alloc = data[size - 1] & 15;
-		fail_call = data[size - 1] >> 4;
-		fail_status = 5;
-	}
-	if (ko_init() != 0) {
-		ko_reset();
+	fail_call = stall = how = 0;
+	if (size != 0 && data[0] == 0xff && !load(data[size - 1])) {
 		return 0;
+	}
+	if (size == 0 || data[0] != 0xff) {
+		CHECK_FUZZ(load(0));
 	}
 	for (unsigned i = 0; i < 120 && script_action(&s, &action); i++) {
 		act(&action);

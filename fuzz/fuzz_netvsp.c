@@ -135,6 +135,15 @@ static void say_word(unsigned arg)
 		proc_socket[PROC_CONTROL].full = arg >> 1 & 1;
 		break;
 	case 6:
+		if ((arg & 2) != 0) { /* well-formed, but not for this process */
+			proc_say((arg & 1) != 0 ? PROC_WORKER : PROC_CONTROL, PM_READY, &plain,
+				 sizeof(plain), -1);
+			break;
+		}
+		if ((arg & 0x0c) == 0x0c) {
+			proc_gone((arg & 1) != 0 ? PROC_WORKER : PROC_CONTROL);
+			break;
+		}
 		proc_push((arg & 1) != 0 ? PROC_WORKER : PROC_CONTROL, raw, sizeof(raw), -1);
 		break;
 	default:

@@ -342,15 +342,42 @@ static void restart(void)
 	}
 	CHECK_FUZZ(guest_io(&g, &io, &in, &out));
 	CHECK_FUZZ(nvsp_session_valid(&s) && nvsp_session_continues(&s, &io));
+	watch.kill = 0;
 	before_host();
 	CHECK_FUZZ(nvsp_session_resume(&s, &io, &b) == NVSP_OK);
 	watch_guest();
 	nvsp_batch_clear(&b);
 }
 
+/* What the next process finds is not what this one left: it goes on, or it begins anew. */
+static void spoil(struct script *in_script)
+{
+	uint32_t at = (uint32_t)script_take(in_script, 2) % sizeof(s);
+
+	((uint8_t *)&s)[at] = (uint8_t)script_take(in_script, 1);
+	tampered = true;
+	broken = false;
+	watch.kill = 0;
+	if (!nvsp_session_valid(&s)) {
+		nvsp_session_start(&s, mac);
+	}
+	if (!guest_io(&g, &io, &in, &out)) {
+		broken = true;
+	} else if (nvsp_session_continues(&s, &io)) {
+		before_host();
+		broken = nvsp_session_resume(&s, &io, &b) != NVSP_OK;
+		watch_guest();
+	} else {
+		nvsp_session_open(&s, &io);
+	}
+	nvsp_batch_clear(&b);
+}
+
 static void act(struct script *in_script)
 {
-	switch (script_take(in_script, 1) % 21) {
+	unsigned op = (unsigned)script_take(in_script, 1);
+
+	switch (op >= 0xf8 ? op - 0xf8 + 20 : op % 20) {
 	case 0:
 		negotiate();
 		break;
@@ -408,6 +435,9 @@ static void act(struct script *in_script)
 		     guest_page(&g, GUEST_SEND +
 					    (uint32_t)script_take(in_script, 1) % GUEST_SEND_PAGES),
 		     64);
+		break;
+	case 21:
+		spoil(in_script);
 		break;
 	case 20:
 		watch.kill = 1 + (uint32_t)script_take(in_script, 1);

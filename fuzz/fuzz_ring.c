@@ -453,9 +453,10 @@ static void probe(struct script *s)
 		return; /* empty: at the end, too */
 	}
 	CHECK_FUZZ(gmem_check(&m, gpa, len) == (in_low || in_high));
-	CHECK_FUZZ(gmem_direct(&m, gpa, len) == (in_low    ? memory + gpa
-						 : in_high ? memory + low + (gpa - GMEM_HIGH_BASE)
-							   : NULL));
+	CHECK_FUZZ((uintptr_t)gmem_direct(&m, gpa, len) ==
+		   (in_low    ? (uintptr_t)memory + gpa
+		    : in_high ? (uintptr_t)memory + low + (gpa - GMEM_HIGH_BASE)
+			      : 0));
 	if (!in_low && !in_high) {
 		CHECK_FUZZ(!gmem_copy_in(&m, gpa, &byte, len) &&
 			   !gmem_copy_out(&m, gpa, &byte, len));

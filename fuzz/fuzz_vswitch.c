@@ -57,7 +57,14 @@ static void add(unsigned number, unsigned mac, unsigned arg)
 	if (fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) != 0) {
 		return;
 	}
-	CHECK_FUZZ(dup2(pair[0], fd) == fd);
+	if ((arg & 0x78) == 0x78) { /* what epoll does not take */
+		int file = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		CHECK_FUZZ(dup2(file, fd) == fd);
+		(void)close(file);
+	} else {
+		CHECK_FUZZ(dup2(pair[0], fd) == fd);
+	}
 	(void)close(pair[0]);
 	if (end[number].fd >= 0) {
 		(void)close(end[number].fd);
@@ -87,6 +94,8 @@ static void say_other(unsigned arg)
 		proc_say(PROC_CONTROL, PM_LINK, &link, sizeof(link), -1);
 	} else if ((arg & 2) != 0) {
 		proc_socket[PROC_CONTROL].full = 1;
+	} else if ((arg & 0x0c) == 0x0c) {
+		proc_gone(PROC_CONTROL);
 	} else {
 		proc_push(PROC_CONTROL, raw, sizeof(raw), -1);
 	}

@@ -39,6 +39,9 @@ static struct {
 } proc_socket[PROC_SOCKETS];
 static int proc_event = -1;
 
+/* Each message is a request of its own, where guest memory is watched. */
+void watch_request(void) __attribute__((weak));
+
 /* The harness's: a message from the process. */
 static void proc_heard(uint32_t socket, enum pm_type type, const void *message);
 
@@ -146,6 +149,13 @@ static void proc_say(uint32_t socket, enum pm_type type, void *message, uint32_t
 	proc_push(socket, message, size, fd);
 }
 
+/* The other end is gone, once what it said is heard. */
+static inline void proc_gone(uint32_t socket)
+{
+	proc_socket[socket].gone = true;
+	(void)eventfd_write(proc_socket[socket].ready, 1);
+}
+
 int ipc_take_fd(struct ipc_message *m, uint32_t i)
 {
 	int fd = i < m->fd_count ? m->fds[i] : -1;
@@ -178,6 +188,9 @@ int ipc_receive(int socket, struct ipc_message *m)
 		(void)eventfd_read(socket, &ignored);
 		errno = EAGAIN;
 		return proc_socket[s].gone ? 0 : -1;
+	}
+	if (watch_request != NULL) {
+		watch_request();
 	}
 	proc_socket[s].head++;
 	m->size = q->size < sizeof(m->bytes) ? q->size : (uint32_t)sizeof(m->bytes);

@@ -264,7 +264,7 @@ struct workqueue_struct *alloc_workqueue(const char *name, int flags, int most)
 	(void)name;
 	(void)flags;
 	(void)most;
-	return (struct workqueue_struct *)&ko;
+	return ko.fail_queue ? NULL : (struct workqueue_struct *)&ko;
 }
 
 void destroy_workqueue(struct workqueue_struct *q)
@@ -325,8 +325,14 @@ void ko_close(uint32_t i)
 
 int misc_register(struct miscdevice *d)
 {
-	ko.device = d;
-	return 0;
+	ko.device = ko.fail_misc ? NULL : d;
+	return ko.fail_misc ? -ENODEV : 0;
+}
+
+bool capable(int what)
+{
+	ORACLE(what == CAP_SYS_ADMIN, "another capability");
+	return !ko.unable;
 }
 
 void misc_deregister(struct miscdevice *d)

@@ -270,7 +270,7 @@ struct miscdevice {
 int misc_register(struct miscdevice *d);
 void misc_deregister(struct miscdevice *d);
 #define CAP_SYS_ADMIN 21
-#define capable(x) true
+bool capable(int what);
 #define X86_FEATURE_HYPERVISOR 0
 #define boot_cpu_has(x) true
 void cpuid(u32 leaf, u32 *a, u32 *b, u32 *c, u32 *d);

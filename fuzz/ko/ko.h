@@ -19,6 +19,7 @@ struct ko {
 	uint32_t locks;                          /* held */
 	uint32_t fail_alloc, fail_fd, fail_copy; /* countdowns to a failure; 0: none */
 	bool may_lock; /* locks may be held while the user's memory is touched */
+	bool fail_misc, fail_queue, unable; /* to register, to make a queue, to administer */
 	struct miscdevice *device;
 	struct work_struct *work[16];
 	uint32_t works;

@@ -84,4 +84,11 @@ for number, name in enumerate(("memory", "descriptor", "copy", "call")):
             OPEN + fail(number, after, 5) + ask(0, CREATE, struct.pack("<QII", 16 << 20, 2, 10))
             + create() + fail(number, 1 + after // 2, 11) + vp(0) + CHANNEL_OF + fail(number, 1 + after // 3, 5) + MESSAGES_OF
             + ask(1, MEMORY) + ask(2, GET_REGS, REGS))
+SEEDS["statuses"] = create() + b"".join(fail(3, 1, n - 1) + ask(1, POST, message()) for n in range(1, 58))
+SEEDS["statuses_more"] = create() + b"".join(fail(3, 1, n - 1) + ask(1, POST, message()) for n in (*range(58, 112), 120, 255))
+SEEDS["miscounts"] = FULL + fail(3, 1, 255) + ask(2, GET_REGS, REGS) + fail(3, 1, 254) + ask(2, GET_REGS, REGS)
+SEEDS["slow_end"] = FULL + fail(3, 1, 254) + close(1) + fail(3, 2, 254) + close(4) + WORK + close(2) + close(3) + WORK
+for how in range(8):
+    for more in (0, 1, 2, 0x10, 0x11, 0x12, 0x13):
+        SEEDS[f"load_{how}_{more}"] = b"\xff" + bytes([0] * 3) + bytes([how | more << 3])
 write("ioctl", SEEDS.items())

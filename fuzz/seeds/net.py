@@ -133,11 +133,14 @@ def nvsp_seeds():
     yield "race", negotiate + flip + record(b"\x04\x02\x00" + ranges + b"\x2c" + packet(frame(60))[:44]) + serve
     for first in range(1, 61, 10):
         killed = b"".join(
-            record(bytes([20, k - 1])) + send(60) + serve + record(bytes([20, k - 1])) + deliver(60) + take * 2 + ask(4, 5) + serve
+            record(bytes([0xF8, k - 1])) + send(60) + serve + record(bytes([0xF8, k - 1])) + deliver(60) + take * 2 + ask(4, 5) + serve
             for k in range(first, first + 10)
         )
         yield f"killed_{first}", negotiate + take * 6 + killed
-    yield "killed_early", b"".join(record(bytes([20, k])) + negotiate for k in range(0, 100, 3))
+    for first in range(0, 96, 16):
+        yield f"spoilt_{first}", negotiate + b"".join(
+            record(bytes([0xF9]) + struct.pack("<HB", at, 0xFF)) + serve + negotiate for at in range(first, first + 16))
+    yield "killed_early", b"".join(record(bytes([0xF8, k])) + negotiate for k in range(0, 100, 3))
     yield "send_buffer_changes", negotiate + send(200) + record(bytes([19]) + bytes(range(64))) + serve + take * 4
 
 

@@ -34,6 +34,10 @@ def chan_seeds():
     yield "largest", r(0, 0, 0, 4, 0xFF, 1) + hear
     yield "too_many", b"".join(gpadl(0, i, 2, 1) for i in range(20)) + hear
     yield "channels", b"".join(gpadl(i % 3, i, 4, i) + open_(i % 3, i // 3, i, 2) + hear for i in range(6))
+    yield "other_message", start + r(9, 8, 0, 32, 0, 0, 0, 8, 0, 0, 0) + hear
+    yield "malformed", start + r(9, 8, 1, 66, 0, 0, 0, 8, 0, 0, 0) + hear
+    yield "worker_gone", start + r(9, 8, 0xF0) + hear
+    yield "worker_busy", start + r(13, 1) + close(0, 0) + hear
     yield "torn_index", start + r(16, 0, 0x00, 0xFF, 0xFF, 0, 0) + r(17, 0, 0)
     yield "race", start + packet + r(20, 0, 0, 0x30, 0, 0xFF, 0xFF) + r(17, 0, 0)
 
@@ -69,6 +73,9 @@ def netvsp_seeds():
     yield "link", start + r(10, 0x30) + takes + r(10, 0x31) + takes
     yield "gone", start + r(16, 7) + send(0, 60) + step * 2
     yield "frames_too_long", start + arrive(2000, 0) + arrive(13, 0)
+    for arg in (0x60, 0x61, 0x62, 0x63, 0x6C, 0x6D, 0x51, 0x52, 0x70):
+        yield f"word_{arg:x}", start + r(10, arg) + send(0, 60) + step * 2 + r(17)
+    yield "second_channel", start + r(0, 0x0E) + r(0, 0x70) + step * 4 + r(12, 0) + r(0, 0) + step * 4
     yield "before", negotiate + arrive(60, 0) + step
 
 
@@ -84,6 +91,9 @@ def vswitch_seeds():
     for name, first in (("uplink", r(1)), ("alone", r(0))):
         yield name, first + ports + send(0, 60, 1, 0) + send(1, 60, 0xF0, 1) + send(2, 60, 9, 2) + step * 2 + take
         yield name + "_sizes", first + ports + b"".join(send(0, n, 1, 0, 1) for n in (0, 13, 14, 1518, 1519)) + step + take
+    for arg in (0, 1, 2, 4, 12, 0xF0):
+        yield f"manager_{arg}", r(0) + ports + r(9, arg) + send(0, 60, 1, 0) + step * 2 + r(9, arg) + step
+    yield "unwatchable", r(0) + r(0, 0x78) + r(0, 0x7A) + step + add(1)
     yield "from_uplink", r(1) + ports + send(5, 60, 1, 6) + send(5, 60, 0xF0, 6) + send(5, 60, 1, 2) + step + take
     yield "spoofed", r(1) + ports + send(0, 60, 1, 2) + send(0, 60, 1, 0xF9) + step + take
     yield "flood", r(0) + ports + r(7, 0, 60, 0, 1, 0, 0) * 20 + step * 3 + take

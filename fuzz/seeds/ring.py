@@ -1,0 +1,29 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Seeds of the target ring: addresses around every edge of guest memory, rings of impossible pages. usage: fuzz/seeds/ring.py"""
+import struct
+
+from records import record, write
+
+LOW, HIGH, MEMORY = 0xC0000000, 1 << 32, 12 * 4096
+EDGES = (0, 4096, MEMORY, LOW, HIGH, HIGH + MEMORY, 1 << 52, 1 << 63, 1 << 64)
+
+
+def probe(large, address, length):
+    return record(bytes([13, large]) + struct.pack("<QI", address % (1 << 64), length))
+
+
+def bad_open(pfn, pages):
+    return record(bytes([14]) + struct.pack("<QH", pfn, pages))
+
+
+def seeds():
+    for large in (0, 1):
+        yield ("large" if large else "small"), record(b"\0") + b"".join(
+            probe(large, edge + off, length) for edge in EDGES for off in (-8, -4, -1, 0, 4) for length in (1, 4, 8, 4096)
+        )
+    yield "pages", record(b"\0") + b"".join(
+        bad_open(pfn, pages) for pfn in (2, 11, 12, (1 << 52) - 1, 1 << 52, (1 << 64) - 1) for pages in (0, 1, 2, 3, 2049, 65535))
+
+
+write("ring", seeds())
