@@ -20,8 +20,8 @@ CMDLINE = "console=ttyS0 panic=-1 rt=x:attesthost.sh rtend=poweroff"
 GUEST = """name: {name}
 memory: {memory}
 vps: 1
-kernel: /x/{kernel}
-initrd: /x/guest.gz
+kernel: /vm/{kernel}
+initrd: /vm/guest.gz
 cmdline: console=ttyS0 quiet panic=-1 vmend=wait
 """
 TOOLS = ("redoubt-verify", "redoubt-measure")
@@ -77,23 +77,27 @@ class Site:
         kern, guest = images.kernel(kernel), images.kernel(guest)
         self.kernel, self.hv = kern.image, product.hv()
         self.root = self.folder / "guests"          # as the definitions' paths see it
-        x = self.root / "x"
+        x = self.root / "vm"
         x.mkdir(parents=True)
         shutil.copyfile(guest.image, x / "guest.bz")
         shutil.copyfile(images.guest_initramfs(guest), x / "guest.gz")
-        change_byte(x / "guest.bz", x / "changed.bz", text_in(x / "guest.bz", b"Decompressing Linux"))
+        change_byte(x / "guest.bz", x / "changed.bz", text_in(x / "guest.bz", b"Press any key to continue (or"))
         for name, memory, file in (("one", 128, "guest.bz"), ("patched", 128, "changed.bz"), ("larger", 144, "guest.bz")):
             (x / f"{name}.yaml").write_text(GUEST.format(name=name, memory=memory, kernel=file))
         files = {**product.guest_extras(kernel), "attestd": product.folder / "attestd", **with_libraries(product.folder / "attestd"),
-                 "attesthost.sh": images.GUEST / "attesthost.sh", **{f.name: f for f in x.iterdir()}}
-        self.initrd = images.initramfs(kern, files)
+                 "attesthost.sh": images.GUEST / "attesthost.sh"}
+        self.initrd = images.initramfs(kern, files, modules=images.MODULES + ("crc32c_generic", "ext4"))
+        self.disk = self.folder / "guests.img"      # not in the initramfs: GRUB and firmware hash all that they load
+        with open(self.disk, "wb") as f:
+            f.truncate(96 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-d", str(x), str(self.disk)], check=True)
 
     def definition(self, name):
-        return self.root / "x" / f"{name}.yaml"
+        return self.root / "vm" / f"{name}.yaml"
 
     def spec(self, tpm, **changed):
         words = dict(kernel=self.kernel, initrd=self.initrd, cmdline=CMDLINE, boot="grub-uefi", hv=self.hv, hv_options=OPTIONS,
-                     config=CONFIG, cpus=1, mem=2048, tpm="tis", tpm_state=tpm)
+                     config=CONFIG, cpus=1, mem=2048, tpm="tis", tpm_state=tpm, disks=(("virtio", self.disk),))
         return mc.Spec(**{**words, **changed})
 
     def tool(self, name, *words):

@@ -68,6 +68,15 @@ if(NOT REDOUBT_SYSTEM STREQUAL "none")
 		COMMAND ${REDOUBT_PYTHON} -B tests/system/run_vms.py --build ${REDOUBT_PRODUCT}
 		WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 	set_tests_properties(system.main-job PROPERTIES LABELS "system" TIMEOUT 900 RUN_SERIAL TRUE)
+	# From the firmware to a machine's report, and what must be refused.
+	set(attest_all "")
+	if(REDOUBT_SYSTEM STREQUAL "all")
+		set(attest_all --all)
+	endif()
+	add_test(NAME system.attest
+		COMMAND ${REDOUBT_PYTHON} -B tests/system/run_attest.py --build ${REDOUBT_PRODUCT} ${attest_all}
+		WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+	set_tests_properties(system.attest PROPERTIES LABELS "system" TIMEOUT 1800 RUN_SERIAL TRUE)
 	list(REMOVE_DUPLICATES system_cases)
 	foreach(case ${system_cases})
 		list(JOIN "system_tests_${case}" "|" words)

@@ -1,14 +1,15 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: MIT
 # The root of a machine that is attested: manager, agent, guests; then commands of the harness, a line each, from the console.
-# Comes with the initramfs as /x/attesthost.sh; /x also has definitions of guests (*.yaml) and their files.
+# Comes with the initramfs as /x/attesthost.sh; /dev/vda has definitions of guests (*.yaml) and their files.
 # Lines for the harness start with "RT ": step TEXT, ask (a command is read), hex TEXT, code NUMBER TEXT.
 export PATH=/bin:/x
 chmod +x /x/* 2>/dev/null
-mkdir -p /run/redoubt /sys/fs/cgroup
+mkdir -p /run/redoubt /sys/fs/cgroup /vm
 mount -t securityfs s /sys/kernel/security 2>/dev/null
 [ -e /dev/redoubt ] || insmod /x/redoubt.ko || { echo "RT fail insmod redoubt.ko"; exit 1; }
 mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
+mount -t ext4 -o ro /dev/vda /vm || { echo "RT fail no disk with the guests' files"; exit 1; }
 mkdir -p /dev/pts; mount -t devpts devpts /dev/pts 2>/dev/null
 vmmgr --programs /x --log-dir /run/redoubt >/run/redoubt/vmmgr.log 2>&1 &
 attestd >/run/redoubt/attestd.log 2>&1 &
@@ -42,17 +43,13 @@ while echo "RT ask" && read -r verb a b; do
 		run hvctl attest --activate /run/challenge --out /run/out
 		;;
 	start)
-		hvctl create "/x/$a.yaml" >/run/said 2>&1
+		hvctl create "/vm/$a.yaml" >/run/said 2>&1
 		run hvctl start "$a"
 		;;
 	stop) run hvctl stop "$a" --timeout 0 ;;
 	host) run hvctl attest --host --nonce "$a" --out /run/out ;;
 	vm) run hvctl attest "$a" --nonce "$b" --out /run/out ;;
 	ps) run sh -c "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/\$(pidof attestd)/status | tr -s '\\t\\n ' ' '" ;;
-	hostile) # the agent after requests that it refuses: OCTAL ESCAPES of each
-		printf "$a" | nc local:/run/redoubt/attestd.sock >/run/out 2>/dev/null
-		echo "RT code 0 $(head -1 /run/out | tr -d '\r')"
-		;;
 	end) break ;;
 	esac
 done
