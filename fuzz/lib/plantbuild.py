@@ -2,6 +2,7 @@
 """Builds a target with one changed source: that object is compiled and the target linked, with the commands of the build itself."""
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -34,25 +35,40 @@ class Tree:
         return self._commands[target]
 
     def compile_command(self, target, file):
-        """How this target's copy of the source's object is made, and the name of that object."""
+        """How this target's copy of the source's object is made, and the name of that object; None: no object is made of it."""
         source = f"-c {ROOT / file}"
         link = self.commands(target)[-1].split()
         found = []
         for line in self.commands(target):
             if line.endswith(source):
                 found.append((re.search(r" -o (\S+)", line)[1], line))
-        if not found:
-            raise Refused(f"{target}: {file} is no source of it: its sources are in CMakeLists.txt", 1)
-        return next((f for f in found if f[0] in link), found[0])
+        return next((f for f in found if f[0] in link), found[0] if found else None)
+
+    def includer(self, target, file):
+        """The target's source that includes this one as a whole, or None: the harness has the parser's lines in it then."""
+        for line in self.commands(target):
+            match = re.search(rf" -o (\S+) -c {re.escape(str(ROOT))}/(fuzz/\S+\.c)$", line)
+            if match and f"/fuzz_{target}.dir/" in match[1] and f'#include "{file}"' in (ROOT / match[2]).read_text(encoding="utf-8"):
+                return match[1], line
+        return None
 
     def build(self, target, copies, out, flags, extra=()):
         """Makes the program `out`: copies {file: changed copy} take the place of those sources; extra: further sources, plain."""
         objects, link = [], self.commands(target)[-1]
         for file, copy in copies.items():
-            made, line = self.compile_command(target, file)
-            new = Path(f"{out}.{len(objects)}.o")
-            line = re.sub(r" -M[DTF]( \S+\.(o|d))?(?= )", "", line)
-            line = line.replace(f" -o {made}", f" -o {new}").replace(f"-c {ROOT / file}", f"{flags} -c {shlex.quote(str(copy))}")
+            command = self.includer(target, file)
+            if command is not None:
+                overlay = Path(f"{out}.overlay")
+                (overlay / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(copy, overlay / file)
+                line = command[1].replace(f" -I{ROOT}", f" -I{overlay} -I{ROOT}", 1).replace(" -c ", f" {flags} -c ")
+            else:
+                command = self.compile_command(target, file)
+                if command is None:
+                    raise Refused(f"{target}: {file} is no source of it: its sources are in CMakeLists.txt", 1)
+                line = command[1].replace(f"-c {ROOT / file}", f"{flags} -c {shlex.quote(str(copy))}")
+            made, new = command[0], Path(f"{out}.{len(objects)}.o")
+            line = re.sub(r" -M[DTF]( \S+\.(o|d))?(?= )", "", line).replace(f" -o {made}", f" -o {new}")
             _run(line, self.folder, f"{target}: {file}")
             objects.append(new)
             if made in link.split():
@@ -67,6 +83,7 @@ class Tree:
         _run(link.replace(f" -o fuzz_{target} ", f" -o {out} "), self.folder, f"{target}: link")
         for new in objects:
             new.unlink()
+        shutil.rmtree(f"{out}.overlay", ignore_errors=True)
         return out
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import deletion
@@ -110,6 +111,15 @@ def one(a, bench, engine, number, kept):
     return made["found"]
 
 
+def interleaved(defects):
+    """One of each target, then the second of each: a run that is ended early has looked at all of them."""
+    turns, order = Counter(), []
+    for defect in defects:
+        order.append((turns[defect.target], defect))
+        turns[defect.target] += 1
+    return [defect for _, defect in sorted(order, key=lambda x: x[0])]
+
+
 def run_trials(a, defects, kept):
     """All trials that are not in the results yet, first one of each defect, then the second."""
     manifest, built = targets.load(Path(a.build) / "fuzz/targets.json"), trees(a)
@@ -117,7 +127,7 @@ def run_trials(a, defects, kept):
     engines = [e for e in trials.ENGINES if e in built and a.engine in (None, e)]
     work = []
     for number in range(1, a.trials + 1):
-        for defect in defects:
+        for defect in interleaved(defects):
             for engine in engines:
                 old = kept.trials(defect, engine).get(number)
                 if old is None or not old["found"] and old["budget"] < a.seconds:
