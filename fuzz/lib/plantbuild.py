@@ -52,8 +52,8 @@ class Tree:
                 return match[1], line
         return None
 
-    def build(self, target, copies, out, flags, extra=()):
-        """Makes the program `out`: copies {file: changed copy} take the place of those sources; extra: further sources, plain."""
+    def build(self, target, copies, out, flags, extra=(), words=()):
+        """Makes the program `out`: copies {file: changed copy} take the place of those sources; extra: further sources, plain; words: for the linker."""
         objects, link = [], self.commands(target)[-1]
         for file, copy in copies.items():
             command = self.includer(target, file)
@@ -80,7 +80,7 @@ class Tree:
             _run(f"clang-16 -O1 -g -I{ROOT} -o {new} -c {source}", self.folder, str(source))
             objects.append(new)
             link = link.replace(f" -o fuzz_{target} ", f" {new} -o fuzz_{target} ")
-        _run(link.replace(f" -o fuzz_{target} ", f" -o {out} "), self.folder, f"{target}: link")
+        _run(link.replace(f" -o fuzz_{target} ", f" {' '.join(words)} -o {out} "), self.folder, f"{target}: link")
         for new in objects:
             new.unlink()
         shutil.rmtree(f"{out}.overlay", ignore_errors=True)

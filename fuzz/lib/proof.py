@@ -39,6 +39,7 @@ def arguments(words):
     p.add_argument("--build", metavar="DIR", default=str(ROOT / "build"), help="folder of the builds (default build)")
     p.add_argument("--out", metavar="DIR", help="programs and results.jsonl (default BUILD/proof)")
     p.add_argument("--cmplog", action="store_true", help="AFL++ with CMPLOG")
+    p.add_argument("--no-fuzz", dest="fuzz", action="store_false", help="--deletion: replay the corpora only")
     p.add_argument("--json", action="store_true", help="one JSON object for each result")
     what = p.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="lists the defects")

@@ -74,26 +74,36 @@ def _missed(defects, kept):
 
 
 def _deletion(kept):
-    done = kept.deletions()
-    if not done:
+    best = kept.checks().values()
+    if not best:
         return ["*Pending*: not run yet."]
-    lines = [_row(["target", "checks", "oracle", "verdict", "fuzzing", "survive", "noticed %"]), "|---|---:|---:|---:|---:|---:|---:|"]
-    total = Counter()
-    for target in sorted({t for t, _ in done}):
-        c = Counter(r["how"] for (t, _), r in done.items() if t == target)
+    lines = [_row(["source", "checks", "corpus: oracle", "corpus: verdict", "fuzzing", "survive", "noticed %"]),
+             "|---|---:|---:|---:|---:|---:|---:|"]
+    total, spent = Counter(), {}
+    for r in kept.lines:
+        if r["what"] == "deletion":
+            spent[r["target"]] = max(spent.get(r["target"], 0), r["cpu"])
+    for file in sorted({r["file"] for r in best}):
+        c = Counter(r["how"] for r in best if r["file"] == file)
         total.update(c)
-        lines.append(_deletion_row(target, c))
+        lines.append(_deletion_row(file, c))
     lines.append(_deletion_row("**all**", total))
-    lines += ["", "Survivors:", ""]
-    for (target, _), r in sorted(done.items()):
-        if r["how"] == "survives":
-            lines.append(f"- {target}: `{r['file']}:{r['line']}` `{r['text']}`: {r['why']}")
+    never = sum(r["how"] == "never" for r in best)
+    lines += ["", "CPU seconds of fuzzing, for all survivors of a target together: " +
+              ", ".join(f"{t} {s:.0f}" for t, s in sorted(spent.items())) + ".",
+              "", f"### Survivors ({never} of them refuse nothing in the corpora: what is left out is an input)", ""]
+    for r in sorted(best, key=lambda r: (r["file"], r["line"])):
+        if r["how"] in ("survives", "never"):
+            why = "never refuses" if r["how"] == "never" else f"refuses {r['hits']} inputs, and nothing says otherwise without it"
+            text = r["text"].replace("|", "\\|")
+            lines.append(f"- `{r['file']}:{r['line']}` `{text}`: {why}")
     return lines
 
 
 def _deletion_row(name, c):
     count = sum(c.values())
-    return _row([name, count, c["oracle"], c["verdict"], c["fuzzing"], c["survives"], f"{100 * (count - c['survives']) / count:.1f}"])
+    left = c["survives"] + c["never"]
+    return _row([name, count, c["oracle"], c["verdict"], c["fuzzing"], left, f"{100 * (count - left) / count:.1f}"])
 
 
 def write(a, defects, kept):

@@ -5,6 +5,8 @@ import os
 import statistics
 from pathlib import Path
 
+HOW = ("oracle", "verdict", "fuzzing", "survives", "never")  # a deleted check: best first
+
 
 class Results:
     """The file of results; a torn last line is not counted."""
@@ -42,9 +44,21 @@ class Results:
                     found[r["trial"]] = r
         return found
 
-    def deletions(self):
-        """{(target, check): record}, the last of each."""
-        return {(r["target"], r["check"]): r for r in self.lines if r["what"] == "deletion"}
+    def of_target(self, target):
+        """The last record of each check in this target's program."""
+        return list({r["check"]: r for r in self.lines if r["what"] == "deletion" and r["target"] == target}.values())
+
+    def checks(self):
+        """{(file, text of a line's check): record}: of the last look of each target, the best; what the file says now is not asked."""
+        last, best = {}, {}
+        for r in self.lines:
+            if r["what"] == "deletion":
+                last[(r["target"], r["check"])] = r
+        for r in last.values():
+            key = (r["file"], r["line"], r["text"])
+            if key not in best or HOW.index(r["how"]) < HOW.index(best[key]["how"]):
+                best[key] = r
+        return best
 
 
 def median(trials):

@@ -130,7 +130,7 @@ def kind_of(text):
     return "trap"
 
 
-def _watch(argv, env, log, budget, look):
+def watch(argv, env, log, budget, look):
     """Runs until it ends, look() finds something or it has had `budget` CPU seconds. (CPU seconds, what look found)."""
     spent, found, usage, began = 0.0, None, None, time.monotonic()
     with open(log, "wb") as out:
@@ -168,7 +168,7 @@ def _libfuzzer(bench, seeds, seed, budget, place, seen):
         part = min(budget - spent, 20.0 * 2 ** (slices // 2))
         argv = [bench.program("libfuzzer"), *libfuzzer_flags(bench.target, Limits), f"-seed={seed + slices}", "-print_final_stats=1",
                 f"-use_value_profile={slices % 2}", f"-artifact_prefix={art}/", "-reload=0", corpus, seeds]
-        took, _ = _watch(argv, bench.environment(), place / "log", part, lambda: None)
+        took, _ = watch(argv, bench.environment(), place / "log", part, lambda: None)
         spent, slices = spent + max(took, 0.2), slices + 1
         for found in art.iterdir():
             if found.name.startswith("slow-unit-"):
@@ -208,7 +208,7 @@ def _afl(bench, seeds, seed, budget, place, seen):
     spent = 0.0
     end = time.monotonic() + brake(budget)
     while spent < budget and time.monotonic() < end:
-        took, found = _watch(argv, {**env, "AFL_AUTORESUME": "1"}, place / "log", budget - spent, look)
+        took, found = watch(argv, {**env, "AFL_AUTORESUME": "1"}, place / "log", budget - spent, look)
         spent += max(took, 0.2)
         if found is None:
             break

@@ -43,8 +43,8 @@ def main():
             faults.append(done.stderr)
         lines = Path(folder, "results.jsonl")
         lines.write_text('{"what": "trial", "digest"', encoding="utf-8")  # killed while it wrote
-        results.Results(lines).add(what="deletion", target="t", check=1)
-        if len(results.Results(lines).deletions()) != 1:
+        results.Results(lines).add(what="deletion", target="t", check=1, file="f", line=1, text="x", how="same")
+        if len(results.Results(lines).checks()) != 1:
             faults.append("results.py loses the line behind a torn one")
     uses = subprocess.run(["git", "grep", "-lE", r"PLANTED_|fuzz/planted", "--", "*.c", "*.h"], cwd=ROOT, capture_output=True, text=True,
                           check=False).stdout.split()

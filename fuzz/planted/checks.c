@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Replays a corpus without each check in turn, inside libFuzzer's program (LLVMFuzzerInitialize comes before anything is fuzzed).
+ * PLANTED_REPLAY=FOLDER PLANTED_CHECKS=N: for each check a line: its number, how many inputs it refuses, and "never", "same",
+ * "verdict" (an answer is another one) or "oracle". PLANTED_DELETE=N,N,...: fuzzes, and runs each input that one of these checks refuses
+ * without that check, too. Where an answer is another one then, the input is written to PLANTED_NOTICED/N; where the program ends,
+ * PLANTED_NOTICED/now says without which check.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fuzz/planted/checks.h"
+
+#define CHECKS_MAX 4096
+#define INPUTS_MAX 4096
+#define LIMIT 10 /* seconds of CPU without one check */
+
+unsigned planted_deleted;
+uint64_t planted_verdict;
+uint8_t planted_hit[CHECKS_MAX];
+
+static struct input {
+	uint8_t *bytes;
+	size_t n;
+	uint64_t verdict;
+	bool stable;
+	uint8_t hit[CHECKS_MAX];
+} *input;
+static unsigned inputs, checks;
+static uint8_t wanted[CHECKS_MAX];
+
+int __real_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int __wrap_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int __lsan_do_recoverable_leak_check(void);
+
+static uint64_t run(const uint8_t *bytes, size_t n, unsigned deleted)
+{
+	uint8_t *copy = malloc(n != 0 ? n : 1);
+
+	if (copy == NULL) {
+		abort();
+	}
+	memcpy(copy, bytes, n);
+	planted_deleted = deleted;
+	planted_verdict = 14695981039346656037ull;
+	__real_LLVMFuzzerTestOneInput(copy, n);
+	planted_deleted = 0;
+	free(copy);
+	return planted_verdict;
+}
+
+static void load(const char *folder)
+{
+	DIR *dir = opendir(folder);
+
+	input = calloc(INPUTS_MAX, sizeof(*input));
+	if (dir == NULL || input == NULL) {
+		_exit(2);
+	}
+	for (struct dirent *e = readdir(dir); e != NULL && inputs < INPUTS_MAX; e = readdir(dir)) {
+		struct input *in = &input[inputs];
+		char path[4096];
+		FILE *file;
+
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+		file = e->d_name[0] == '.' ? NULL : fopen(path, "rb");
+		in->bytes = file == NULL ? NULL : malloc(1 << 17);
+		if (in->bytes != NULL) {
+			in->n = fread(in->bytes, 1, 1 << 17, file);
+			(void)fclose(file);
+			inputs++;
+		}
+	}
+	(void)closedir(dir);
+}
+
+static void without(unsigned n)
+{
+	struct itimerval limit = { .it_value = { LIMIT, 0 } };
+	int null = open("/dev/null", O_WRONLY);
+
+	(void)dup2(null, 2);
+	(void)setitimer(ITIMER_PROF, &limit, NULL);
+	for (unsigned i = 0; i < inputs; i++) {
+		uint64_t v = input[i].hit[n] != 0 ? run(input[i].bytes, input[i].n, n) : 0;
+
+		if (input[i].hit[n] != 0 && input[i].stable && v != input[i].verdict) {
+			_exit(3);
+		}
+	}
+	_exit(__lsan_do_recoverable_leak_check() != 0 ? 4 : 0);
+}
+
+static void replay(const char *folder)
+{
+	load(folder);
+	for (unsigned i = 0; i < inputs; i++) {
+		(void)run(input[i].bytes, input[i].n, 0); /* what is made once is made now */
+		memset(planted_hit, 0, sizeof(planted_hit));
+		input[i].verdict = run(input[i].bytes, input[i].n, 0);
+		memcpy(input[i].hit, planted_hit, sizeof(planted_hit));
+		input[i].stable = run(input[i].bytes, input[i].n, 0) == input[i].verdict;
+	}
+	for (unsigned n = 1; n <= checks; n++) {
+		unsigned hits = 0;
+		const char *how = "never";
+		int status = 0;
+
+		for (unsigned i = 0; i < inputs; i++) {
+			hits += input[i].hit[n];
+		}
+		if (hits != 0) {
+			(void)fflush(stdout);
+			if (fork() == 0) {
+				without(n);
+			}
+			(void)wait(&status);
+			how = status == 0 ? "same" : status == 3 << 8 ? "verdict" : "oracle";
+		}
+		printf("%u %u %s\n", n, hits, how);
+	}
+	(void)fflush(stdout);
+	_exit(0);
+}
+
+static unsigned number(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text == NULL ? 0 : (unsigned)strtoul(text, NULL, 10);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	checks = number("PLANTED_CHECKS");
+	if (checks >= CHECKS_MAX) {
+		_exit(2);
+	}
+	if (getenv("PLANTED_REPLAY") != NULL) {
+		replay(getenv("PLANTED_REPLAY"));
+	}
+	return 0;
+}
+
+/* The folder's file `name` gets these bytes. */
+static void leave(const char *name, const uint8_t *bytes, size_t n)
+{
+	char path[4096];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", getenv("PLANTED_NOTICED"), name);
+	file = fopen(path, "wb");
+	if (file == NULL || fwrite(bytes, 1, n, file) != n || fclose(file) != 0) {
+		_exit(2);
+	}
+}
+
+static void look_for(void)
+{
+	char *list = getenv("PLANTED_DELETE");
+
+	for (char *p = list; p != NULL && *p != 0; p = *p == ',' ? p + 1 : p) {
+		unsigned long n = strtoul(p, &p, 10);
+
+		wanted[n % CHECKS_MAX] = 1;
+		checks = n > checks ? (unsigned)(n % CHECKS_MAX) : checks;
+	}
+}
+
+int __wrap_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static bool ready;
+	uint8_t hit[CHECKS_MAX];
+	uint64_t with;
+
+	if (!ready) {
+		look_for();
+		ready = true;
+	}
+	memset(planted_hit, 0, sizeof(planted_hit));
+	with = run(data, size, 0);
+	memcpy(hit, planted_hit, sizeof(hit));
+	for (unsigned n = 1; n <= checks; n++) {
+		char name[16];
+
+		if (hit[n] == 0 || wanted[n] == 0) {
+			continue;
+		}
+		(void)snprintf(name, sizeof(name), "%u", n);
+		leave("now", (const uint8_t *)name, strlen(name));
+		if (run(data, size, n) != with && run(data, size, 0) == with) {
+			leave(name, data, size);
+			wanted[n] = 0;
+		}
+		leave("now", NULL, 0);
+	}
+	return 0;
+}
