@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: a list of calls. Each: flags; row of the table; repetitions; length of the input; the input.
- *   flags: 1 its first 8 bytes become the number of a child (2: which), 4 fast, 8 and 16 who calls (0, 1 root; 2, 3 a child),
- *   32 the control word is XORed with 8 more bytes, 64 the CPUs run afterwards, 128 addresses or mode that are wrong
+ * Input: records (fuzz/script.h), a call each: flags; the call (low byte of its code, + 0x60 from 0x8e00 on); repetitions; the input.
+ *   flags: 1 its first 8 bytes become the number of a child (2: which), 4 fast, 8 and 16 who calls (0, 1 root; 2, 3 a child);
+ *   1 with 8: the number of the newest partition;
+ *   32 the control word is XORed with 8 more bytes, 64 time passes and the CPUs run afterwards, 128 addresses or mode that are wrong
+ *   repetitions: 7 how many (of 8) of a list, 3 from which on, 5 and 6 words of a variable header
  * Two child partitions exist at first. A refused call changes nothing, the invariants of partitions hold after each, and when
  * all is deleted all memory is back.
  */
@@ -14,11 +16,15 @@
 #include "hv/core/heap.h"
 #include "hv/core/hypercall.h"
 #include "hv/core/pfn.h"
+#include "hv/core/report_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CALLS 24
+#define CALLS 64
+#define EATEN 512
+#define EAT 0xff /* in the place of a call: repetitions - 1 frames are left; 0: all */
 #define ROUNDS 1000
+#define RD_CODES 0x8e00 /* the project's own calls */
 #define STATUS(rax) ((rax)&0xffff)
 #define LARGE (HV_MAP_READ | HV_MAP_WRITE | HV_MAP_EXECUTE | HV_MAP_LARGE)
 
@@ -118,10 +124,16 @@ static void delete_all(void)
 static void improve(uint16_t code, unsigned flags, uint8_t *in, size_t n)
 {
 	uint64_t id = child[flags >> 1 & 1];
+	const struct partition *p;
 	bool port = code == 0x95 || code == 0x96;
 
 	if ((flags & 1) == 0 || n < 8) {
 		return;
+	}
+	if ((flags & 24) == 8) { /* the newest */
+		while ((p = partition_next(id + 1)) != NULL) {
+			id = p->id;
+		}
 	}
 	if (!port) {
 		memcpy(in, &id, 8);
@@ -213,16 +225,46 @@ static void wrong_address(struct script *s, struct vp *vp, uint64_t control)
 	}
 }
 
+/* A byte that means the same when rows are added. */
+static unsigned row_of(unsigned key)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		if ((rows[i].code >= RD_CODES ? (rows[i].code & 0xff) + 0x60u : rows[i].code) ==
+		    key) {
+			return i;
+		}
+	}
+	return key % ARRAY_SIZE(rows);
+}
+
+/* All but this many frames of the heap are taken, until the next time. */
+static void eat(unsigned frames)
+{
+	static void *eaten[EATEN];
+	static unsigned n;
+
+	while (n > 0) {
+		heap_free(eaten[--n], 1);
+	}
+	while (frames != 0 && n < EATEN && heap_available() > (frames - 1) * PAGE_SIZE) {
+		eaten[n++] = heap_alloc(1);
+	}
+}
+
 static void call(struct script *s)
 {
 	unsigned flags = (unsigned)script_take(s, 1), row = (unsigned)script_take(s, 1);
 	unsigned reps = (unsigned)script_take(s, 1);
-	size_t n = (size_t)script_take(s, 1) * 2, out;
+	size_t out;
 	struct vp *vp = caller_of(flags);
 	uint64_t control, rax;
 	uint8_t in[512] = { 0 }, *page;
 
-	row %= ARRAY_SIZE(rows);
+	if (row == EAT) {
+		eat(reps);
+		return;
+	}
+	row = row_of(row);
 	control = rows[row].code;
 	if ((rows[row].form & FORM_REP) != 0) {
 		control |= (uint64_t)(1 + (reps & 7)) << 32 | (uint64_t)(reps >> 3 & 3) << 48;
@@ -232,7 +274,7 @@ static void call(struct script *s)
 	}
 	control |= (flags & 4) != 0 ? 1ull << 16 : 0;
 	control ^= (flags & 32) != 0 ? script_take(s, 8) : 0;
-	for (size_t i = 0; i < n && script_more(s); i++) {
+	for (size_t i = 0; i < sizeof(in) && script_more(s); i++) {
 		in[i] = (uint8_t)script_take(s, 1);
 	}
 	improve((uint16_t)control, flags, in, sizeof(in));
@@ -268,24 +310,28 @@ static void call(struct script *s)
 	}
 	fake_check_partitions(false);
 	if ((flags & 64) != 0) {
+		fake.tsc += FAKE_TSC_HZ * 3 / 2;
 		run_cpus();
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script s = { data, size, 0 }, record;
 	uint64_t heap;
 
 	if (partition_root == NULL) {
 		fake_boot(&(struct fake_config){ .cpus = 2, .heap_bytes = 1ull << 20 });
+		CHECK_FUZZ(report_key_make(NULL, 0) == ATTEST_OK);
 	}
+	fake.tsc &= (1ull << 60) - 1;
 	heap = heap_available();
 	child[0] = make(2, 0);
 	child[1] = make(1, 1);
-	for (unsigned i = 0; i < CALLS && script_more(&s); i++) {
-		call(&s);
+	for (unsigned i = 0; i < CALLS && script_action(&s, &record); i++) {
+		call(&record);
 	}
+	eat(0);
 	delete_all();
 	fake_check_partitions(true);
 	CHECK_FUZZ(heap_available() == heap);

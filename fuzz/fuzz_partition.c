@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: a script of what a parent does with its children (create, map, run, interrupt, delete, in any order and at any moment),
- * of exits that their VPs take on three CPUs, and of time. After each action the invariants of partitions are looked at; at the
- * end all is deleted and all memory is back.
+ * Input: records (fuzz/script.h) of what a parent does with its children (create, map, run, interrupt, delete, in any order and at
+ * any moment), of exits that their VPs take on three CPUs, and of time. After each action the invariants of partitions are looked
+ * at; at the end all is deleted and all memory is back. A run's record goes on with 6 bytes for each exit: play() has them.
  */
 #include <string.h>
 
@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define CHILDREN 3
 #define PORTS 8
 #define ACTIONS 100
+#define EATEN 512
 #define ROUNDS 1000
 #define STATUS(rax) ((unsigned)((rax)&0xffff))
 #define LARGE (HV_MAP_READ | HV_MAP_WRITE | HV_MAP_EXECUTE | HV_MAP_LARGE)
@@ -122,13 +123,24 @@ static void set_register(struct script *s)
 					  HV_REG_RIP,
 					  HV_REG_RAX,
 					  HV_REG_RFLAGS,
-					  HV_REG_CR8 };
+					  HV_REG_CR8,
+					  HV_REG_CR0,
+					  HV_REG_CR4,
+					  HV_REG_EFER,
+					  HV_REG_CS,
+					  HV_REG_APIC_BASE,
+					  HV_REG_GUEST_OS_ID,
+					  HV_REG_VP_INDEX,
+					  HV_REG_VP_RUNTIME,
+					  HV_REG_R15,
+					  0x99999 };
 	unsigned n = (unsigned)script_take(s, 1), what = (unsigned)script_take(s, 1);
 	const struct {
 		struct hv_vp_registers q;
 		struct hv_register_assoc a;
 	} in = { { .partition = any(n), .vp = n >> 2 & 7 },
-		 { .name = names[what % ARRAY_SIZE(names)], .value = { what >> 4, 0 } } };
+		 { .name = names[what % ARRAY_SIZE(names)],
+		   .value = { what >> 4 | script_take(s, 4) << 4, 0 } } };
 
 	(void)call(0x51 | 1ull << 32, &in, sizeof(in));
 	(void)call(0x50 | 1ull << 32, &in, sizeof(in.q) + 4);
@@ -137,8 +149,10 @@ static void set_register(struct script *s)
 static void parent(struct script *s)
 {
 	unsigned n = (unsigned)script_take(s, 1), what = (unsigned)script_take(s, 1);
-	const struct hv_install_intercept install = { any(n), 3, HV_INTERCEPT_IO_PORT_RANGE,
-						      what | (what + 7) << 16 };
+	unsigned how = (unsigned)script_take(s, 1) & 3; /* 1 posted, 2 constant */
+	const struct hv_install_intercept install = { any(n), 3 | how << 8,
+						      HV_INTERCEPT_IO_PORT_RANGE,
+						      what | (what + (how > 1 ? 0 : 7u)) << 16 };
 	const struct hv_map_state_page page = { .partition = any(n),
 						.vp = n >> 2 & 7,
 						.type = HV_STATE_PAGE_INTERCEPT,
@@ -199,6 +213,7 @@ static void parent(struct script *s)
 static void launch(struct script *s)
 {
 	unsigned n = (unsigned)script_take(s, 1), what = (unsigned)script_take(s, 1);
+	uint64_t id = any(n);
 	struct {
 		struct rd_measure_pages q;
 		uint64_t page[8];
@@ -213,6 +228,8 @@ static void launch(struct script *s)
 	}
 	if ((n >> 2 & 3) == 0) {
 		(void)call(0x8e11, &seal, sizeof(seal));
+	} else if ((n >> 2 & 3) == 2) {
+		(void)call(0x8e12, &id, sizeof(id));
 	} else if ((n >> 2 & 3) == 1) {
 		for (unsigned i = 0; i < 30 && call(0x8e13, &report, sizeof(report)) == FAKE_AGAIN;
 		     i++) {
@@ -236,46 +253,157 @@ static void message(struct script *s)
 }
 
 /* The call page of a child's VP, for the calls that it makes. */
-static void child_hypercall(struct vp *vp, unsigned what)
+static void child_hypercall(struct vp *vp, unsigned what, uint32_t v)
 {
+	static const uint16_t codes[] = { 0x5d, 0x5c, 0x02, 0x03,   0x13,
+					  0x14, 0x0b, 0x15, 0x8e14, 0x40 };
 	uint64_t in[34] = { 0 };
+	uint16_t code = codes[what % ARRAY_SIZE(codes)];
 	uint8_t *page = fake_guest(vp->partition, FAKE_CHILD_CALL_PAGE);
 
 	vp->regs[REG_RDX] = FAKE_CHILD_CALL_PAGE;
 	vp->regs[REG_R8] = FAKE_CHILD_CALL_PAGE + PAGE_SIZE;
-	switch (what & 3) {
-	case 0:
-		vp->regs[REG_RCX] = 0x5d;
-		in[0] = what >> 5;
+	vp->regs[REG_RCX] = code;
+	in[0] = v & 0xff;
+	in[1] = v >> 8 & 0xff;
+	in[2] = v >> 16 & 0xff;
+	in[3] = v >> 24;
+	switch (code) {
+	case 0x5c:
+		in[1] = 1 | (uint64_t)(v >> 8 & 0xff) << 32;
 		break;
-	case 1:
-		vp->regs[REG_RCX] = 0x5c;
-		in[0] = what >> 5;
-		in[1] = 1 | 100ull << 32;
-		break;
-	case 2:
-		vp->regs[REG_RCX] = 0x02;
-		in[2] = what >> 2;
+	case 0x13:
+	case 0x14:
+	case 0x15: /* a sparse set of VPs: one bank */
+		vp->regs[REG_RCX] |= (uint64_t)(what >> 5 & 1) << 17;
+		in[code == 0x15 ? 1 : 2] = v >> 30; /* the format */
+		in[code == 0x15 ? 2 : 3] = what >> 6 & 1;
+		in[code == 0x15 ? 3 : 4] = v >> 8 & 0xff;
 		break;
 	default:
-		vp->regs[REG_RCX] = what >= 0xf0 ? 0x8e14 : 0x0b;
-		in[0] = what >= 0xf0 ? what & 0x3f : what; /* of 0x8e14: the nonce's size */
-		in[1] = what >> 2;
 		break;
+	}
+	if (code == 0x03 || code == 0x14) {
+		vp->regs[REG_RCX] |= (uint64_t)(1 + (what >> 6)) << 32;
 	}
 	if (page != NULL) {
 		memcpy(page, in, sizeof(in));
 	}
 }
 
+static uint32_t msr_of(unsigned n)
+{
+	static const uint32_t msrs[] = {
+		0x40000000, 0x40000001, 0x40000002, 0x40000020, 0x40000021, 0x40000022, 0x40000023,
+		0x40000070, 0x40000071, 0x40000072, 0x40000073, 0x40000080, 0x40000081, 0x40000082,
+		0x40000083, 0x40000084, 0x40000092, 0x4000009f, 0x400000b0, 0x400000b1, 0x400000b6,
+		0x400000b7, 0x400000f0, 0x40000100, 0x40000104, 0x40000105, 0x40000118, 0x10,
+		0x1b,       0x6e0,      0x1d9,      0x48,       0xc0000080, 0x49,       0xc0010010,
+		0xc0010015, 0x8b,       0x277,      0x17a,      0xc0010140, 0x2ff,      0xdead
+	};
+
+	return n < 64 ? 0x800 + n : msrs[n % ARRAY_SIZE(msrs)];
+}
+
+/* A nested page fault: its own local APIC, or nothing at all; with an instruction or without. */
+static void fault(struct vp *vp, struct fake_step *step, unsigned more, uint32_t v)
+{
+	static const uint8_t code[][8] = {
+		{ 0x89, 0x01 },             /* mov %eax,(%rcx) */
+		{ 0x8b, 0x01 },             /* mov (%rcx),%eax */
+		{ 0xc7, 0x01, 0x34, 0x12 }, /* movl $0x1234,(%rcx) */
+		{ 0x8a, 0x21 },             /* mov (%rcx),%ah */
+		{ 0x0f, 0xb7, 0x01 },       /* movzwl (%rcx),%eax */
+		{ 0x0f, 0xbe, 0x01 },       /* movsbl (%rcx),%eax */
+		{ 0x81, 0x09, 0x34, 0x12 }, /* orl $0x1234,(%rcx) */
+		{ 0x23, 0x01 },             /* and (%rcx),%eax */
+		{ 0x48, 0x8b, 0x01 },       /* mov (%rcx),%rax */
+		{ 0x66, 0x8b, 0x01 },       /* mov (%rcx),%ax */
+		{ 0x88, 0x21 },             /* mov %ah,(%rcx) */
+		{ 0x81, 0x21, 0x34, 0x12 }, /* andl $0x1234,(%rcx) */
+		{ 0x81, 0x31, 0x34, 0x12 }, /* xorl $0x1234,(%rcx) */
+		{ 0xf4 },                   /* hlt */
+		{ 0x83, 0x01, 0x01 },       /* addl $1,(%rcx) */
+		{ 0x48, 0x0f, 0xbe, 0x01 }, /* movsbq (%rcx),%rax */
+	};
+	struct exit_info *e = &step->exit;
+	uint64_t at = (v & 1) != 0 ? APIC_BASE_ADDR + (v >> 20 & 0xfff)
+				   : (uint64_t)more << 21 | (v >> 20);
+	uint8_t *page = fake_guest(vp->partition, 0x1000);
+
+	e->kind = EXIT_MEMORY;
+	e->length = 0;
+	e->memory.gpa = gpa(at);
+	e->memory.write = (v & 2) != 0;
+	e->memory.fetch = (v & 0x70) == 0x70;
+	e->memory.walk = (v & 0x70) == 0x60;
+	vp->regs[REG_RCX] = at;
+	if ((v & 4) != 0) { /* the CPU has not saved them: they are read from the guest's memory */
+		vp->arch->cr0 &= ~0x80000000ull;
+		vp->rip = 0x1000;
+		if (page != NULL) {
+			memcpy(page, code[more % ARRAY_SIZE(code)], sizeof(code[0]));
+		}
+	} else {
+		e->memory.byte_count = (v & 8) != 0 ? 15 : 3;
+		memcpy(e->memory.bytes, code[more % ARRAY_SIZE(code)], sizeof(code[0]));
+	}
+}
+
+static void play_port(struct vp *vp, struct fake_step *step, unsigned what, unsigned more,
+		      uint32_t v)
+{
+	step->exit.kind = EXIT_PORT;
+	step->exit.port.port = (uint16_t)(more | (v & 0x80000000 ? 0xff00 : 0));
+	step->exit.port.size = (uint8_t)(1u << (what >> 5) % 3);
+	step->exit.port.in = (what & 64) != 0;
+	step->exit.port.string = (v & 0x60000000) == 0x60000000;
+	vp->regs[REG_RAX] = v;
+}
+
+/* Anything else that a CPU says. */
+static void play_other(struct vp *vp, struct fake_step *step, unsigned more, uint32_t v)
+{
+	static const uint8_t vectors[] = { 1, 17, 18 };
+
+	step->exit.kind = (enum exit_kind)(more % EXIT_COUNT);
+	step->exit.length = (uint8_t)(v & 3);
+	if (step->exit.kind == EXIT_PORT || step->exit.kind == EXIT_MEMORY) {
+		step->exit.kind = EXIT_HLT;
+	}
+	if (step->exit.kind == EXIT_EXCEPTION) {
+		step->exit.exception.vector = vectors[v % 3];
+		step->exit.exception.has_error = vectors[v % 3] == 17;
+	}
+	if (step->exit.length == 0) {
+		uint8_t *page = fake_guest(vp->partition, 0x1000);
+
+		vp->arch->cr0 &= ~0x80000000ull;
+		vp->rip = 0x1000;
+		if (page != NULL) {
+			memcpy(page, &v, sizeof(v));
+		}
+	}
+}
+
+static void play_mode(struct vp *vp, unsigned more, uint32_t v)
+{
+	static const unsigned modes[] = { 64, 64, 32, 16 };
+
+	vp->arch->mode = modes[more & 3];
+	vp->arch->cpl = (more & 0xc) == 0xc ? 3 : 0;
+	vp->arch->cr0 = (more & 0x10) != 0 ? 0x80000011 : 0x11;
+	vp->arch->cr4 = (more & 0x20) != 0 ? CR4_PAE : (more & 0x40) != 0 ? CR4_OSXSAVE : 0;
+	vp->arch->cr3 = v & 0x1ff000;
+	vp->arch->tpr = (uint8_t)(more & 0x80) >> (v & 3);
+}
+
 /* What the guest does that is entered now. The rules of being entered are judged here. */
 static bool play(struct vp *vp, struct fake_step *step)
 {
-	static const uint32_t msrs[] = { 0x40000000, 0x40000001, 0x40000080, 0x40000082,
-					 0x40000083, 0x40000092, 0x400000b0, 0x400000b1,
-					 0x400000f0, 0x830,      0x80b,      0x832,
-					 0x838,      0x1b,       0x40000084, 0x40000021 };
+	static const uint32_t leaves[] = { 0, 1, 4, 5, 6, 7, 0xa, 0xb, 0xd, 0x40000000 };
 	unsigned what = (unsigned)script_take(script, 1), more = (unsigned)script_take(script, 1);
+	uint32_t v = (uint32_t)script_take(script, 4);
 
 	CHECK_FUZZ(vp->cpu == arch_cpu_index() && cpu_table[vp->cpu].current == vp);
 	CHECK_FUZZ(vp->state == VP_RUNNABLE && vp->suspended == 0 && vp->detached == 0);
@@ -285,54 +413,60 @@ static bool play(struct vp *vp, struct fake_step *step)
 	if (entries-- == 0) {
 		return false;
 	}
-	step->take = (what & 1) != 0;
+	step->take = (what & 16) != 0;
 	step->tsc = more * 1000ull;
 	step->exit.length = 2;
 	if (vp->partition->root) {
-		step->exit.kind = (what & 2) != 0 ? EXIT_HLT : EXIT_INTERRUPT;
+		step->exit.kind = (what & 32) != 0   ? EXIT_HLT
+				  : (what & 64) != 0 ? EXIT_NMI
+						     : EXIT_INTERRUPT;
 		vp->rflags = 0x202;
 		return true;
 	}
 	vp->rflags = (what & 128) != 0 ? 2 : 0x202;
-	switch (what >> 1 & 15) {
+	switch (what & 15) {
 	case 0:
 	case 1:
-		step->exit.kind = EXIT_PORT;
-		step->exit.port.port = (uint16_t)more;
-		step->exit.port.size = (uint8_t)(1u << (what >> 5) % 3);
-		step->exit.port.in = (what & 64) != 0;
+		play_port(vp, step, what, more, v);
 		break;
 	case 2:
-		step->exit.kind = EXIT_MEMORY;
-		step->exit.memory.gpa = gpa((uint64_t)more << 21);
-		break;
 	case 3:
-		step->exit.kind = more < 8 ? EXIT_SHUTDOWN : EXIT_HLT;
+		fault(vp, step, more, v);
 		break;
 	case 4:
 		step->exit.kind = EXIT_CPUID;
-		vp->regs[REG_RAX] = more;
+		vp->regs[REG_RAX] = more < 64    ? 0x80000000 + more
+				    : more < 128 ? 0x40000000 + (more & 15)
+						 : leaves[more % ARRAY_SIZE(leaves)];
+		vp->regs[REG_RCX] = v & 3;
 		break;
 	case 5:
 	case 6:
 	case 7:
-	case 8:
 		step->exit.kind = EXIT_MSR_WRITE;
-		vp->regs[REG_RCX] = msrs[more % ARRAY_SIZE(msrs)];
-		vp->regs[REG_RAX] = script_take(script, 4);
-		vp->regs[REG_RDX] = (what & 64) != 0 ? more >> 4 & 7 : 0;
+		vp->regs[REG_RCX] = msr_of(more);
+		vp->regs[REG_RAX] = v;
+		vp->regs[REG_RDX] = (what & 64) != 0 ? script_take(script, 4) : 0;
+		break;
+	case 8:
+		step->exit.kind = EXIT_MSR_READ;
+		vp->regs[REG_RCX] = msr_of(more);
 		break;
 	case 9:
-		step->exit.kind = EXIT_MSR_READ;
-		vp->regs[REG_RCX] = msrs[more % ARRAY_SIZE(msrs)];
-		break;
 	case 10:
-	case 11:
 		step->exit.kind = EXIT_HYPERCALL;
-		child_hypercall(vp, more);
+		step->exit.length = 3;
+		child_hypercall(vp, more, v);
+		break;
+	case 11:
+		play_other(vp, step, more, v);
 		break;
 	case 12:
-		step->exit.kind = EXIT_FORBIDDEN;
+		play_mode(vp, more, v);
+		break;
+	case 13:
+		step->exit.kind = EXIT_HLT;
+		step->exit.length = 1;
 		break;
 	default:
 		break;
@@ -344,13 +478,27 @@ static void run(struct script *s, unsigned op)
 {
 	enum fake_end end;
 
-	entries = (unsigned)script_take(s, 1) & 15;
+	entries = (unsigned)script_take(s, 1) & 63;
 	script = s;
 	fake_play(play);
 	end = fake_run((op >> 4) % CPUS);
 	fake_play(NULL);
 	fake_select(0);
 	CHECK_FUZZ(end == FAKE_RAN_OUT || end == FAKE_IDLE);
+}
+
+/* All but this many frames of the heap are taken, until the next time. */
+static void eat(unsigned frames)
+{
+	static void *eaten[EATEN];
+	static unsigned n;
+
+	while (n > 0) {
+		heap_free(eaten[--n], 1);
+	}
+	while (frames != 0 && n < EATEN && heap_available() > (frames - 1) * PAGE_SIZE) {
+		eaten[n++] = heap_alloc(1);
+	}
 }
 
 static void action(struct script *s)
@@ -388,6 +536,9 @@ static void action(struct script *s)
 		break;
 	case 10:
 		fake.tsc += script_take(s, 1 + (op >> 4 & 3));
+		if ((op & 128) != 0) {
+			eat((unsigned)script_take(s, 1));
+		}
 		break;
 	default:
 		run(s, op);
@@ -445,7 +596,7 @@ static void boot(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script s = { data, size, 0 }, record;
 	uint64_t heap;
 
 	if (partition_root == NULL) {
@@ -453,9 +604,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	fake.tsc &= (1ull << 60) - 1;
 	heap = heap_available();
-	for (unsigned i = 0; i < ACTIONS && script_more(&s); i++) {
-		action(&s);
+	for (unsigned i = 0; i < ACTIONS && script_action(&s, &record); i++) {
+		action(&record);
 	}
+	eat(0);
 	delete_all();
 	fake_check_partitions(true);
 	CHECK_FUZZ(heap_available() == heap);

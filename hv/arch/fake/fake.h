@@ -181,6 +181,10 @@ NORETURN void fake_leave(enum fake_end why);
 void fake_locks_drop(void);
 void fake_windows_drop(void);
 void fake_vp_next(struct vp *vp, struct exit_info *out);
+/* Bytes of the hypervisor's region, from its start, that its heap ever handed out. */
+uint64_t fake_heap_top(void);
+/* Whether a stretch of the pool is zero. What nobody wrote since it was zeroed is not read. */
+bool fake_pool_zero(uint64_t at, uint64_t size);
 
 /* What the run loop does when the guest takes an offered vector. */
 static inline void take_vector(struct vp *vp, uint8_t vector)

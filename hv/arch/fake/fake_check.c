@@ -55,13 +55,6 @@ static void must(bool ok, const char *what, uint64_t value)
 	}
 }
 
-static bool zero(uint64_t at, uint64_t size)
-{
-	const uint8_t *m = fake_ram(at);
-
-	return m[0] == 0 && memcmp(m, m + 1, size - 1) == 0;
-}
-
 /* Present entries of a table; *tables grows by one. */
 static uint64_t *table(uint64_t entry, unsigned level, uint64_t *tables)
 {
@@ -122,7 +115,7 @@ static void check_unit(uint32_t unit, bool deep)
 
 	if (pfn_state(unit) == PFN_DIRTY || pfn_state(unit) == PFN_CLEAN) {
 		must(!granted, "the root maps a unit that nobody owns", unit);
-		must(!deep || pfn_state(unit) == PFN_DIRTY || zero(at, PFN_UNIT),
+		must(!deep || pfn_state(unit) == PFN_DIRTY || fake_pool_zero(at, PFN_UNIT),
 		     "a clean unit is not zero", unit);
 		return;
 	}
@@ -246,10 +239,13 @@ void fake_check_partitions(bool deep)
 /* --- a call that is refused --- */
 
 static uint8_t heap_copy[FAKE_REGION_SIZE];
+static uint64_t
+	heap_copied; /* what is above was never used: it would be new memory, and zero until now */
 
 void fake_remember(void)
 {
-	memcpy(heap_copy, fake_ram(FAKE_REGION_BASE), boot_handoff.region_size);
+	heap_copied = fake_heap_top();
+	memcpy(heap_copy, fake_ram(FAKE_REGION_BASE), heap_copied);
 }
 
 static bool callers_own(const struct vp *caller, const uint8_t *page)
@@ -284,10 +280,15 @@ bool fake_unchanged(const struct vp *caller)
 	for (uint64_t id = 0; (p = partition_next(id)) != NULL; id = p->id + 1) {
 		forget_locks(p);
 	}
-	for (uint64_t at = 0; at < boot_handoff.region_size; at += PAGE_SIZE) {
+	for (uint64_t at = 0; at < heap_copied; at += PAGE_SIZE) {
 		const uint8_t *page = fake_ram(FAKE_REGION_BASE + at);
 
 		if (memcmp(page, heap_copy + at, PAGE_SIZE) != 0 && !callers_own(caller, page)) {
+			return false;
+		}
+	}
+	for (uint64_t at = heap_copied; at < fake_heap_top(); at++) {
+		if (*fake_ram(FAKE_REGION_BASE + at) != 0) {
 			return false;
 		}
 	}

@@ -12,10 +12,15 @@
 
 static uint8_t *ram;
 /* A window is a block of its own, so that the sanitizer sees an access beyond the page and one after the closing. */
-static struct {
+static struct window {
 	uint8_t *block;
 	uint64_t frame; /* 1: closed */
+	bool zero;      /* the block is zero while it is closed */
 } window[CPU_MAX][WINDOW_SLOTS];
+/* Pages of the pool that are known to be zero; an input's time goes into cleaning them otherwise. */
+static bool pool_zero[FAKE_POOL_SIZE / PAGE_SIZE];
+#define HEAP_LARGEST (32 * PAGE_SIZE) /* one allocation */
+static uint64_t heap_top;
 
 static bool hypervisors(uint64_t at, uint64_t size)
 {
@@ -27,7 +32,17 @@ static bool pools(uint64_t at, uint64_t size)
 	return at < FAKE_POOL_BASE + FAKE_POOL_SIZE && at + size > FAKE_POOL_BASE;
 }
 
-uint8_t *fake_ram(uint64_t at)
+static bool zero(const uint8_t *m, uint64_t size)
+{
+	return m[0] == 0 && memcmp(m, m + 1, size - 1) == 0;
+}
+
+static bool *known_zero(uint64_t at)
+{
+	return pools(at, 1) ? &pool_zero[(at - FAKE_POOL_BASE) / PAGE_SIZE] : NULL;
+}
+
+static uint8_t *memory(uint64_t at)
 {
 	if (ram == NULL) {
 		ram = mmap(NULL, FAKE_RAM_SIZE, PROT_READ | PROT_WRITE,
@@ -42,6 +57,30 @@ uint8_t *fake_ram(uint64_t at)
 	return ram + at;
 }
 
+/* Who has the address may write to the whole unit. */
+uint8_t *fake_ram(uint64_t at)
+{
+	if (known_zero(at) != NULL) {
+		memset(known_zero(at & ~(PFN_UNIT - 1)), 0, PFN_UNIT / PAGE_SIZE);
+	}
+	return memory(at);
+}
+
+bool fake_pool_zero(uint64_t at, uint64_t size)
+{
+	for (uint64_t page = at; page < at + size; page += PAGE_SIZE) {
+		if (!*known_zero(page) && !zero(memory(page), PAGE_SIZE)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+uint64_t fake_heap_top(void)
+{
+	return heap_top;
+}
+
 void fake_ram_clear(void)
 {
 	madvise(fake_ram(0), FAKE_REGION_BASE, MADV_DONTNEED);
@@ -53,7 +92,15 @@ uint8_t *fake_guest(struct partition *p, uint64_t at)
 {
 	hpa_t h;
 
-	return npt_lookup(&p->npt, gpa(at), &h, NULL, NULL) ? fake_ram(h.v) : NULL;
+	if (!npt_lookup(&p->npt, gpa(at), &h, NULL, NULL)) {
+		return NULL;
+	}
+	for (uint64_t page = h.v; page <= h.v + PAGE_SIZE; page += PAGE_SIZE) {
+		if (known_zero(page) != NULL) { /* a call's input, and its output behind it */
+			*known_zero(page) = false;
+		}
+	}
+	return memory(h.v);
 }
 
 void *arch_heap_va(hpa_t frame)
@@ -61,7 +108,11 @@ void *arch_heap_va(hpa_t frame)
 	if (!hypervisors(frame.v, 1)) {
 		fake_fail("not a frame of the heap", frame.v);
 	}
-	return fake_ram(frame.v);
+	if (frame.v - FAKE_REGION_BASE >= heap_top) {
+		heap_top = frame.v - FAKE_REGION_BASE + HEAP_LARGEST;
+		heap_top = heap_top < FAKE_REGION_SIZE ? heap_top : FAKE_REGION_SIZE;
+	}
+	return memory(frame.v);
 }
 
 hpa_t arch_heap_pa(const void *va)
@@ -90,6 +141,7 @@ static bool pool_open(unsigned slot, hpa_t frame)
 void *arch_window_open(unsigned slot, hpa_t frame)
 {
 	uint32_t cpu = arch_cpu_index();
+	struct window *w;
 
 	if (slot >= WINDOW_SLOTS || (frame.v & (PAGE_SIZE - 1)) != 0 || frame.v >= FAKE_RAM_SIZE) {
 		fake_fail("window: bad slot or frame", frame.v);
@@ -98,31 +150,43 @@ void *arch_window_open(unsigned slot, hpa_t frame)
 	    (pools(frame.v, PAGE_SIZE) && !pool_open(slot, frame))) {
 		fake_fail("window onto memory that nobody may reach now", frame.v);
 	}
-	if (window[cpu][slot].block == NULL) {
-		window[cpu][slot].block = malloc(PAGE_SIZE);
-		window[cpu][slot].frame = 1;
+	w = &window[cpu][slot];
+	if (w->block == NULL) {
+		w->block = malloc(PAGE_SIZE);
+		w->frame = 1;
 	}
-	if (window[cpu][slot].block == NULL || window[cpu][slot].frame != 1) {
+	if (w->block == NULL || w->frame != 1) {
 		fake_fail("window is open already", slot);
 	}
-	ASAN_UNPOISON_MEMORY_REGION(window[cpu][slot].block, PAGE_SIZE);
-	memcpy(window[cpu][slot].block, fake_ram(frame.v), PAGE_SIZE);
-	window[cpu][slot].frame = frame.v;
+	ASAN_UNPOISON_MEMORY_REGION(w->block, PAGE_SIZE);
+	if (known_zero(frame.v) == NULL || !*known_zero(frame.v)) {
+		memcpy(w->block, memory(frame.v), PAGE_SIZE);
+	} else if (!w->zero) {
+		memset(w->block, 0, PAGE_SIZE);
+	}
+	w->frame = frame.v;
 	fake.windows++;
-	return window[cpu][slot].block;
+	return w->block;
 }
 
 void arch_window_close(unsigned slot)
 {
-	uint32_t cpu = arch_cpu_index();
+	struct window *w = &window[arch_cpu_index()][slot];
+	bool *known;
 
-	if (slot >= WINDOW_SLOTS || window[cpu][slot].block == NULL ||
-	    window[cpu][slot].frame == 1) {
+	if (slot >= WINDOW_SLOTS || w->block == NULL || w->frame == 1) {
 		fake_fail("window is not open", slot);
 	}
-	memcpy(fake_ram(window[cpu][slot].frame), window[cpu][slot].block, PAGE_SIZE);
-	ASAN_POISON_MEMORY_REGION(window[cpu][slot].block, PAGE_SIZE);
-	window[cpu][slot].frame = 1;
+	known = known_zero(w->frame);
+	w->zero = known != NULL && zero(w->block, PAGE_SIZE);
+	if (known == NULL || !*known || !w->zero) {
+		memcpy(memory(w->frame), w->block, PAGE_SIZE);
+	}
+	if (known != NULL) {
+		*known = w->zero;
+	}
+	ASAN_POISON_MEMORY_REGION(w->block, PAGE_SIZE);
+	w->frame = 1;
 	fake.windows--;
 }
 
