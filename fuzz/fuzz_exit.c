@@ -186,7 +186,7 @@ static void action_control(struct script *s, struct vp *vp)
 
 static void action(struct script *s)
 {
-	uint64_t op = script_take(s, 1);
+	uint64_t op = script_take(s, 1), which;
 	struct vp *vp = partition_root->vp[op >> 7];
 	struct exit_info e;
 	enum fake_end end;
@@ -194,10 +194,12 @@ static void action(struct script *s)
 	switch (op & 15) {
 	case 0:
 	case 1:
-		vp->regs[script_take(s, 1) & 15] = script_take(s, 8);
+		which = script_take(s, 1) & 15;
+		vp->regs[which] = script_take(s, 8);
 		break;
 	case 2:
-		vp->regs[script_take(s, 1) & 15] = script_take(s, 4);
+		which = script_take(s, 1) & 15;
+		vp->regs[which] = script_take(s, 4);
 		break;
 	case 3:
 		action_control(s, vp);

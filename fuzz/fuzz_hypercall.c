@@ -274,7 +274,7 @@ static void call(struct script *s)
 	}
 	control |= (flags & 4) != 0 ? 1ull << 16 : 0;
 	control ^= (flags & 32) != 0 ? script_take(s, 8) : 0;
-	for (size_t i = 0; i < sizeof(in) && script_more(s); i++) {
+	for (size_t i = 0; (flags & 128) == 0 && i < sizeof(in) && script_more(s); i++) {
 		in[i] = (uint8_t)script_take(s, 1);
 	}
 	improve((uint16_t)control, flags, in, sizeof(in));

@@ -49,7 +49,7 @@ static uint64_t call(uint64_t control, const void *in, size_t n)
 static void create(struct script *s)
 {
 	const struct hv_create_partition q = { 0 };
-	unsigned n = (unsigned)script_take(s, 1) % CHILDREN;
+	unsigned n = (unsigned)(script_take(s, 1) & 3) % CHILDREN;
 	uint64_t rax;
 
 	if (child[n] == 0) {
@@ -61,7 +61,7 @@ static void create(struct script *s)
 
 static uint64_t any(unsigned n)
 {
-	return child[n % CHILDREN];
+	return child[(n & 3) % CHILDREN];
 }
 
 static void map(struct script *s)
@@ -112,7 +112,7 @@ static void life(struct script *s)
 
 	if ((n >> 2) % 3 == 2 && rax == HV_SUCCESS) {
 		CHECK_FUZZ(partition_find(id) == NULL);
-		child[n % CHILDREN] = 0;
+		child[(n & 3) % CHILDREN] = 0;
 	}
 }
 

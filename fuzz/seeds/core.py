@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Seeds of the targets made of the hypervisor's core: hypercall, partition. usage: fuzz/seeds/core.py"""
+"""Seeds of the targets made of the hypervisor's core: hypercall, partition, exit. usage: fuzz/seeds/core.py"""
 import struct
 
 from records import record, write
@@ -51,8 +51,8 @@ def life():
     )
     yield "many", hc(0x40, bytes(56), 0) * 60
     yield "properties", b"".join(
-        hc(0x44, struct.pack("<QII", 0, c, r)) for c in (0x30005, 0x50000, 0x50001, 0x30001, 7) for r in BOOL
-    ) + b"".join(hc(0x45, struct.pack("<QIIQ", 0, c, r, v)) for c in (0x50000, 0x50001, 7) for r in BOOL for v in (0, 5, 5000))
+        hc(0x44, struct.pack("<QII", 0, c, r)) for c in (0x30005, 0x80000000, 0x80000001, 0x30001, 7) for r in BOOL
+    ) + b"".join(hc(0x45, struct.pack("<QIIQ", 0, c, r, v)) for c in (0x80000000, 0x80000001, 7) for r in BOOL for v in (0, 5, 5000))
     yield "dying", hc(0x42, q(0), 1) + b"".join(
         (
             hc(0x44, struct.pack("<QII", 0, 0x30005, 0)),
@@ -156,7 +156,7 @@ def processors():
 def synic():
     ports = hc(0x95, port(1, 1)) + hc(0x95, port(2, 2)) + hc(0x96, connect(11, 1, 1)) + hc(0x96, connect(12, 2, 2))
     post = lambda c, kind=1, size=16, r=0, f=CHILD - 1: hc(0x5C, struct.pack("<IIII", c, r, kind, size) + bytes(range(16)), f)
-    signal = lambda c, flag=0, r=0, f=CHILD + 3: hc(0x5D, struct.pack("<IHH", c, flag, r), f - 1)
+    signal = lambda c, flag=0, r=0, f=CHILD + 3: hc(0x5D, struct.pack("<IHH", c, flag, r), f)
     take = lambda n, r=0: hc(0x8E02, struct.pack("<II", n, r), 0)
     yield "ports", ports * 2 + hc(0x95, port(1, 1)) + hc(0x95, port(0, 1)) + hc(0x95, port(1024, 1)) + hc(0x95, port(5, 3)) + hc(
         0x95, port(6, 2, 99)
@@ -198,7 +198,8 @@ def attestation():
     yield "launch_refused", pages(600) + pages(1 << 60) + pages(1, 600, f=0) + seal(2) + seal(0, 1) + seal(0, 0, 0) + report() + own() + seal() + seal() + pages(
         1
     ) + report(7) + report(65) + report(32, 1) + report(32, 0, 0) + own(7) + own(65) + own(8, 1)
-    yield "reports_too_many", seal() + b"".join(own(8 + i) * 8 for i in range(8))
+    yield "reports_too_many", seal() + b"".join(own(8 + i) for i in range(12))
+    yield "reports_later", seal() + b"".join(own(8 + i, 0, CHILD + 63) for i in range(12))
     yield "reports_between", seal() + (own() + report()) * 30
 
 
@@ -341,5 +342,93 @@ def partitions():
     yield "nmi_root", goes() + everywhere(step(64), step(32), step(0)) * 3
 
 
+# --- fuzz/fuzz_exit.c: no records, actions one behind the other ---
+
+RAX, RCX, RDX = 0, 1, 2
+CPUID, RDMSR, WRMSR, PORT, HYPERCALL, HLT, MEMORY, INVD = range(2, 10)
+
+
+def reg(n, v):
+    return struct.pack("<BBQ", 0, n, v)
+
+
+def exits(kind, v=2, rest=b"", vp=0):
+    return bytes([10 | vp << 7, kind, v]) + rest
+
+
+def msr(n, v=0):
+    return reg(RCX, n) + exits(RDMSR) + reg(RAX, v & 0xFFFFFFFF) + reg(RDX, v >> 32) + exits(WRMSR)
+
+
+def out(n, v, size=1):
+    return reg(RAX, v) + exits(PORT, {1: 0, 2: 16, 4: 32}[size], struct.pack("<H", n))
+
+
+def into(n, size=1):
+    return exits(PORT, {1: 0, 2: 16, 4: 32}[size] | 0x40, struct.pack("<H", n))
+
+
+def access(at, code, write=False):
+    body = bytes.fromhex(code).ljust(15, b"\x90")
+    return reg(RCX, at) + exits(MEMORY, 0xAF | (16 if write else 0), struct.pack("<Q", at)[:7] + body)
+
+
+def memory_at(at, data):
+    return b"".join(
+        struct.pack("<BIB", 4, at + i, len(data[i : i + 16]) - 1) + data[i : i + 16] for i in range(0, len(data), 16)
+    )
+
+
+def roots():
+    named = (0x10, 0x1B, 0x48, 0x49, 0x1D9, 0x6E0, 0xC0000080, 0xC0010015, 0x830, 0x40000000, 0xDEAD, 0x8B)
+    for n in named:
+        yield "msr_%x" % n, b"".join(msr(n, v) for v in (0, 1, 7, 0xFEE00800, 0xD01, 1 << 40))
+    yield "cpuid", b"".join(reg(RAX, n) + exits(CPUID) for n in (0x40000000, 0x40000100, 0x40000101, 0x80000007, 0x80000008, 1, 7, 0xA, 0xB))
+    yield "kbc_reset", out(0x64, 0xD1) + out(0x60, 0xFE)
+    yield "kbc_a20", out(0x64, 0xD1) + out(0x60, 1) + out(0x64, 0xDD) + out(0x64, 0xD1) + out(0x60, 3) + into(0x60) + into(0x64)
+    yield "kbc_pulse", out(0x64, 0xFE)
+    yield "port_92", out(0x92, 0) + out(0x92, 2) + into(0x92) + out(0x92, 3)
+    yield "port_cf9", out(0xCF9, 2) + out(0xCF9, 6)
+    yield "sleep", out(0x604, 0x2400, 2) + into(0x600, 2) + into(0x601) + out(0x601, 0x80) + out(0x604, 0x3400, 2) + out(0x2605, 0x38) + into(0x2604, 2)
+    address = lambda device, offset: out(0xCF8, 0x80000000 | device << 8 | offset, 4)
+    yield "pci", b"".join(address(d, r) + out(0xCFC, 5, 4) + into(0xCFC, 4) + out(0xCFD, 5) for d in (0, 0xF8, 0xB, 0x10) for r in (0, 0x40, 0x80)) + into(
+        0xCF8, 4
+    ) + out(0xCF8, 0, 4) + into(0xCFC, 4)
+    yield "refused", out(0x20, 1) + into(0x22) + out(0x63, 5, 2) + into(0xCFF, 4) + exits(PORT, 0x81, b"\x60\0") + into(0xFFFF, 4)
+    codes = ("8901", "8b01", "c70134120000", "8a21", "8a01", "0fb701", "0fbe01", "810934120000", "2301", "488b01", "668b01", "8821", "812134120000", "813134120000", "830101", "480fbe01", "f4", "a5")
+    ioapic, apic_page, ecam = 0xFEC00000, 0xFEE00000, 0xB00F8000
+    for i, code in enumerate(codes):
+        yield "device_%d" % i, b"".join(
+            access(page + r, code, w) for page in (ioapic, apic_page, ecam, 0xB0000000) for r in (0, 0x10, 0x20, 0x40, 0x80, 0xFFD) for w in (False, True)
+        )[:2000]
+    select = lambda n: reg(RAX, n) + access(ioapic, "8901", True)
+    put = lambda v: reg(RAX, v) + access(ioapic + 16, "8901", True)
+    yield "ioapic", b"".join(select(n) + put(v) + access(ioapic + 16, "8b01") for n, v in ((0x10, 0x31), (0x10, 0x10031), (0x11, 0), (0x12, 0x731), (0x14, 0x10), (0x16, 0x1F5), (0x18, 0x431), (0x18, 0x231), (0, 0), (1, 1))) + access(
+        ioapic, "8b01"
+    ) + reg(RAX, 0x31) + access(ioapic + 0x40, "8901", True) + access(ioapic + 8, "8b01")
+    table = lambda *entries: b"".join(struct.pack("<I", e) for e in entries)
+    code32 = memory_at(0x400000, b"\xf4") + struct.pack("<BIB", 4, 0x400000, 0) + b"\xf4"
+    legacy = lambda v, tables: tables + bytes([3, v]) + struct.pack("<I", 0x2000 >> 8)[:3] + exits(HLT, 0) + exits(INVD, 0)
+    yield "fetch_large", legacy(0x11, memory_at(0x2000, table(0x83, 0x83)) + code32)
+    yield "fetch_small", legacy(0x11, memory_at(0x2000, table(0x3003, 0x3003)) + memory_at(0x3000, table(0x400003)) + memory_at(0x400000, b"\x0f\x08") + struct.pack("<BIB", 4, 0x400000, 0) + b"\xf4")
+    yield "fetch_none", legacy(0x11, memory_at(0x2000, table(0, 0x3003)) + code32) + legacy(0x11, memory_at(0x2000, table(0x3003, 0x3003)) + memory_at(0x3000, table(0)) + code32)
+    wide = lambda *entries: b"".join(struct.pack("<Q", e) for e in entries)
+    yield "fetch_pae", legacy(0x31, memory_at(0x2000, wide(0x3001)) + memory_at(0x3000, wide(0, 0, 0x4003, 0x83)) + memory_at(0x4000, wide(0x400003)) + code32)
+    yield "fetch_long", legacy(0x32, memory_at(0x2000, wide(0x3003)) + memory_at(0x3000, wide(0x4003, 0x83)) + memory_at(0x4000, wide(0, 0, 0x400083)) + code32)
+    insns = ("0fa2", "0f32", "0f30", "0f01d9", "0f01c1", "f4", "0f08", "90", "f30fa2")
+    yield "lengths", b"".join(
+        bytes([3, 2, 0, 0, 0]) + memory_at(0x5000, bytes.fromhex(c).ljust(16, b"\x90")) + struct.pack("<BIB", 4, 0x5000, 0) + bytes.fromhex(c)[:1] + exits(k, 0) * 2
+        for c in insns
+        for k in (CPUID, RDMSR, WRMSR, HYPERCALL, HLT, INVD)
+    )[:1900]
+    boot = reg(RCX, 0x1B) + reg(RAX, 0xFEE00D00) + reg(RDX, 0) + exits(WRMSR)
+    init = reg(RCX, 0x830) + reg(RAX, 0x4500) + reg(RDX, 0) + exits(WRMSR, 2, b"", 0)
+    yield "init_boot", boot + init + bytes([8, 0, 0])
+    kicks = b"".join(reg(RCX, 0x830) + reg(RAX, low) + reg(RDX, 1) + exits(WRMSR) for low in (0x4500, 0x4608, 0x4400, 0x4035))
+    yield "start_other", boot + kicks + bytes([0x88, 0, 0]) * 3 + bytes([0x88, 5, 1]) * 2 + kicks + bytes([0x88, 0, 0]) * 2
+    yield "nmi", boot + b"".join(bytes([8 | c << 7, k, 1]) for c in BOOL for k in (1, 11, 12, 13, 14, 15, 16, 7)) * 2
+
+
+write("exit", roots())
 write("hypercall", hypercalls())
 write("partition", partitions())

@@ -95,12 +95,7 @@ uint8_t *fake_guest(struct partition *p, uint64_t at)
 	if (!npt_lookup(&p->npt, gpa(at), &h, NULL, NULL)) {
 		return NULL;
 	}
-	for (uint64_t page = h.v; page <= h.v + PAGE_SIZE; page += PAGE_SIZE) {
-		if (known_zero(page) != NULL) { /* a call's input, and its output behind it */
-			*known_zero(page) = false;
-		}
-	}
-	return memory(h.v);
+	return fake_ram(h.v);
 }
 
 void *arch_heap_va(hpa_t frame)
