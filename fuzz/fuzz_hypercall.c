@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "fuzz/oracle.h"
 #include "fuzz/script.h"
 #include "hv/arch/fake/fake.h"
 #include "hv/core/arch.h"
@@ -96,6 +97,9 @@ static uint64_t make(uint32_t vps, uint32_t unit)
 		CHECK_FUZZ(own(0x4e, &vp, sizeof(vp), NULL, 0) == HV_SUCCESS);
 		p->vp[i]->arch->mode = 64;
 	}
+	for (uint64_t at = PFN_UNIT / 4; at <= PFN_UNIT; at += PFN_UNIT / 4) {
+		fake_taint(p, at - PAGE_SIZE);
+	}
 	CHECK_FUZZ(own(0x41, &id, 8, NULL, 0) == HV_SUCCESS);
 	return id;
 }
@@ -159,6 +163,23 @@ static void improve(uint16_t code, unsigned flags, uint8_t *in, size_t n)
 	}
 }
 
+/* Memory that a child got is zero; from now on it has something in it that nobody else may see. */
+static void judge_map(uint32_t start, uint32_t done, const uint8_t *in)
+{
+	struct hv_map_gpa_pages q;
+	struct partition *p;
+
+	memcpy(&q, in, sizeof(q));
+	p = partition_find(q.partition);
+	for (uint32_t i = start; p != NULL && i < done; i++) {
+		uint64_t at = (q.base << PAGE_SHIFT) + i * PFN_UNIT;
+
+		CHECK_FUZZ(fake_zero(p, at, PFN_UNIT));
+		fake_taint(p, at + (i + 1) * 5 * PAGE_SIZE);
+		fake_taint(p, at + PFN_UNIT - PAGE_SIZE);
+	}
+}
+
 static void judge(struct vp *vp, uint64_t control, uint64_t rax, const uint8_t *in, size_t n)
 {
 	uint32_t start = control >> 48 & 0xfff, done = (uint32_t)(rax >> 32);
@@ -175,6 +196,9 @@ static void judge(struct vp *vp, uint64_t control, uint64_t rax, const uint8_t *
 			CHECK_FUZZ(rows[i].callers == CALLERS_ANY ||
 				   (rows[i].callers == CALLERS_ROOT) == vp->partition->root);
 		}
+	}
+	if ((uint16_t)control == 0x4b && n != 0 && done > start && (control >> 16 & 1) == 0) {
+		judge_map(start, done, in);
 	}
 	if ((uint16_t)control == 0x95 && STATUS(rax) == HV_SUCCESS && n >= 12) {
 		uint32_t port;
@@ -275,9 +299,11 @@ static void call(struct script *s)
 	control |= (flags & 4) != 0 ? 1ull << 16 : 0;
 	control ^= (flags & 32) != 0 ? script_take(s, 8) : 0;
 	for (size_t i = 0; (flags & 128) == 0 && i < sizeof(in) && script_more(s); i++) {
-		in[i] = (uint8_t)script_take(s, 1);
+		in[i] = oracle_tame((uint8_t)script_take(s, 1));
 	}
 	improve((uint16_t)control, flags, in, sizeof(in));
+	vp->arch->mode = 64; /* its parent may have set other registers */
+	vp->arch->cpl = 0;
 	page = fake_guest(vp->partition,
 			  vp->partition->root ? FAKE_CALL_PAGE : FAKE_CHILD_CALL_PAGE);
 	fake_remember();
@@ -303,6 +329,9 @@ static void call(struct script *s)
 			out = 0;
 		}
 		if (page != NULL && (flags & 32) == 0 && rows[row].code != 0x4c) {
+			if (rows[row].code < RD_CODES + 0x10) { /* the others are random */
+				oracle_clean(page + PAGE_SIZE, out);
+			}
 			CHECK_FUZZ(memcmp(page, before, PAGE_SIZE) == 0);
 			CHECK_FUZZ(memcmp(page + PAGE_SIZE + out, before + PAGE_SIZE + out,
 					  PAGE_SIZE - out) == 0);

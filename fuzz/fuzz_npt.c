@@ -24,6 +24,9 @@ static struct {
 } model[2][STRETCH];
 
 static struct npt npt;
+static struct { /* pages that an action named: [first, end) */
+	unsigned first, end;
+} named[2];
 
 static void check_page(unsigned where, unsigned page)
 {
@@ -78,6 +81,8 @@ static void change(struct script *s, unsigned op)
 		at = stretch_base[where] + (uint64_t)first * PAGE_SIZE;
 		to &= ~(PAGE_SIZE_2M - 1);
 	}
+	named[where].first = first < named[where].first ? first : named[where].first;
+	named[where].end = first + n > named[where].end ? first + n : named[where].end;
 	if ((op & 7) < 4) {
 		ok = npt_map(&npt, gpa(at), hpa(to), (uint64_t)n * PAGE_SIZE, access);
 	} else {
@@ -151,12 +156,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script s = { data, size, 0 };
 	unsigned flags = (unsigned)script_take(&s, 1);
+	static bool started;
 
-	fake_bare();
+	if (!started) {
+		started = true;
+		fake_bare();
+	}
 	fake.npt_1g = (flags & 1) == 0;
 	heap_init(hpa(FAKE_REGION_BASE), (flags & 2) != 0 ? 24 * PAGE_SIZE : FAKE_REGION_SIZE);
 	owner_reset();
-	memset(model, 0, sizeof(model));
+	for (unsigned w = 0; w < 2; w++) {
+		if (named[w].end > named[w].first) {
+			memset(&model[w][named[w].first], 0,
+			       (named[w].end - named[w].first) * sizeof(model[0][0]));
+		}
+		named[w].first = STRETCH;
+		named[w].end = 0;
+	}
 	memset(&npt, 0, sizeof(npt));
 	CHECK_FUZZ(npt_create(&npt));
 	for (unsigned i = 0; i < 64 && script_more(&s); i++) {
@@ -170,9 +186,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	for (unsigned w = 0; w < 2; w++) {
-		for (unsigned i = 0; i < STRETCH; i++) {
+		for (unsigned i = named[w].first; i < named[w].end; i++) {
 			check_page(w, i);
 		}
+		check_page(w, 0);
+		check_page(w, STRETCH - 1);
 	}
 	CHECK_FUZZ(heap_total() - heap_available() >= npt.tables * PAGE_SIZE);
 	return 0;

@@ -76,12 +76,17 @@ void fake_raise(uint8_t vector, bool level);
 uint8_t *fake_ram(uint64_t hpa);                        /* any byte of physical memory */
 void fake_ram_clear(void);                              /* zeroes what the root owns */
 uint8_t *fake_guest(struct partition *p, uint64_t gpa); /* NULL: not mapped */
+void fake_taint(
+	struct partition *p,
+	uint64_t gpa); /* fills the page, if it is mapped, with what nobody else may ever see */
+bool fake_zero(struct partition *p, uint64_t gpa, uint64_t size); /* within a unit of a child */
 
 /* --- partitions --- */
 #define FAKE_AGAIN UINT64_MAX
 /*
  * A hypercall with its input and output in the VP's call page and in the page after it. Returns RAX; FAKE_AGAIN: RIP stayed, the
- * call goes on when it is made again. The output is copied out only after a success.
+ * call goes on when it is made again. The output is copied out only after a success. A call that fetches its input twice, or does
+ * the work of more than one unit of memory at once, ends the process.
  */
 uint64_t fake_hypercall(struct vp *vp, uint64_t control, const void *in, size_t in_size, void *out,
 			size_t out_size);
@@ -160,7 +165,10 @@ struct fake_machine {
 	uint64_t (*device_read)(uint64_t offset, unsigned size);
 	void (*device_write)(uint64_t offset, unsigned size, uint64_t v);
 	uint32_t ioapic_select, ioapic[256];
-	uint32_t windows; /* opened so far */
+	uint32_t windows; /* open now */
+	uint64_t windows_opened;
+	uint64_t input_frame; /* of the call that fake_hypercall makes */
+	uint32_t input_fetches;
 };
 
 extern struct fake_machine fake;

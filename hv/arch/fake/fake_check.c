@@ -4,19 +4,30 @@
 
 #include "hv/arch/fake/fake.h"
 #include "hv/core/arch.h"
+#include "hv/core/heap.h"
 #include "hv/core/pfn.h"
 
 #define ENTRIES 512u
 #define UNIT_PAGES (PFN_UNIT / PAGE_SIZE)
+#define CALL_WINDOWS (UNIT_PAGES + 64) /* that one call may open: interrupts wait for so long */
 
 static struct partition *by_slot[PARTITION_SLOTS];
+
+static void watch_input(struct vp *vp, uint64_t at)
+{
+	hpa_t h = hpa(UINT64_MAX);
+
+	(void)(at == UINT64_MAX || npt_lookup(&vp->partition->npt, gpa(at), &h, NULL, NULL));
+	fake.input_frame = h.v;
+	fake.input_fetches = 0;
+}
 
 uint64_t fake_hypercall(struct vp *vp, uint64_t control, const void *in, size_t in_size, void *out,
 			size_t out_size)
 {
 	const struct exit_info e = { .kind = EXIT_HYPERCALL, .length = 3 };
 	uint64_t at = vp->partition->root ? FAKE_CALL_PAGE : FAKE_CHILD_CALL_PAGE;
-	uint64_t rip = vp->rip;
+	uint64_t rip = vp->rip, opened = fake.windows_opened;
 	uint8_t *page = fake_guest(vp->partition, at), *answer;
 
 	if (in_size > PAGE_SIZE || out_size > PAGE_SIZE) {
@@ -35,9 +46,17 @@ uint64_t fake_hypercall(struct vp *vp, uint64_t control, const void *in, size_t 
 		vp->regs[REG_RDX] = fast[0];
 		vp->regs[REG_R8] = fast[1];
 	}
+	watch_input(vp, page != NULL && (control >> 16 & 1) == 0 ? at : UINT64_MAX);
 	if (fake_exit(vp, &e) != FAKE_RETURNED) {
 		fake_fail("a hypercall did not return", control);
 	}
+	if (fake.input_fetches > 1) {
+		fake_fail("a hypercall fetched its input twice", control);
+	}
+	if (fake.windows_opened - opened > CALL_WINDOWS) {
+		fake_fail("a hypercall did too much at once", control);
+	}
+	fake.input_frame = UINT64_MAX;
 	if (vp->rip == rip) {
 		return FAKE_AGAIN;
 	}
@@ -238,12 +257,14 @@ void fake_check_partitions(bool deep)
 
 /* --- a call that is refused --- */
 
+static uint64_t heap_left;
 static uint8_t heap_copy[FAKE_REGION_SIZE];
 static uint64_t
 	heap_copied; /* what is above was never used: it would be new memory, and zero until now */
 
 void fake_remember(void)
 {
+	heap_left = heap_available();
 	heap_copied = fake_heap_top();
 	memcpy(heap_copy, fake_ram(FAKE_REGION_BASE), heap_copied);
 }
@@ -276,6 +297,9 @@ bool fake_unchanged(const struct vp *caller)
 {
 	struct partition *p;
 
+	if (heap_available() != heap_left) { /* a frame that was lost is zero */
+		return false;
+	}
 	forget_locks(partition_root);
 	for (uint64_t id = 0; (p = partition_next(id)) != NULL; id = p->id + 1) {
 		forget_locks(p);

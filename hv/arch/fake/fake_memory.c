@@ -98,6 +98,26 @@ uint8_t *fake_guest(struct partition *p, uint64_t at)
 	return fake_ram(h.v);
 }
 
+void fake_taint(struct partition *p, uint64_t at)
+{
+	hpa_t h;
+
+	if (npt_lookup(&p->npt, gpa(at), &h, NULL, NULL)) {
+		memset(memory(h.v), 0xd1, PAGE_SIZE);
+		if (known_zero(h.v) != NULL) {
+			*known_zero(h.v) = false;
+		}
+	}
+}
+
+bool fake_zero(struct partition *p, uint64_t at, uint64_t size)
+{
+	hpa_t h;
+
+	return npt_lookup(&p->npt, gpa(at), &h, NULL, NULL) && known_zero(h.v) != NULL &&
+	       fake_pool_zero(h.v, size);
+}
+
 void *arch_heap_va(hpa_t frame)
 {
 	if (!hypervisors(frame.v, 1)) {
@@ -161,6 +181,8 @@ void *arch_window_open(unsigned slot, hpa_t frame)
 	}
 	w->frame = frame.v;
 	fake.windows++;
+	fake.windows_opened++;
+	fake.input_fetches += slot == 0 && frame.v == fake.input_frame;
 	return w->block;
 }
 
