@@ -9,19 +9,18 @@ bool platform_attributes(struct verdict *v, const struct tpm_public *ak)
 	const uint32_t needed = TPMA_FIXED_TPM | TPMA_FIXED_PARENT | TPMA_SENSITIVE_ORIGIN |
 				TPMA_USER_WITH_AUTH | TPMA_RESTRICTED | TPMA_SIGN;
 
+	verdict_fact(v, "ak_attributes", json_integer(ak->attributes));
 	if ((ak->attributes & needed) != needed || (ak->attributes & TPMA_DECRYPT) != 0) {
 		return verdict_fail(
 			v, VERDICT_NOT_AUTHENTIC, "ak.attributes",
-			"%#010x: an attestation key is fixed to its TPM, made there, restricted, for signing "
-			"and not for decryption (0x00050072)",
-			ak->attributes);
+			"an attestation key is fixed to its TPM, made there, restricted, for signing "
+			"and not for decryption (0x00050072)");
 	}
 	if (ak->name_alg == TPM_ALG_SHA1) {
 		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "ak.attributes",
 				    "its name is a SHA-1 hash");
 	}
-	return verdict_ok(v, "ak.attributes", "%#010x: restricted signing key of its TPM",
-			  ak->attributes);
+	return verdict_ok(v, "ak.attributes", "restricted signing key of its TPM");
 }
 
 bool platform_parse(struct verdict *v, struct platform *p)
@@ -35,12 +34,10 @@ bool platform_parse(struct verdict *v, struct platform *p)
 		if (fault != TPM_FAULT_PARSE) {
 			verdict_ok(v, "parse", "sizes are in bounds");
 		}
-		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, id[fault], "%s: %s (%#llx)", why.what,
-				    why.field, (unsigned long long)why.value);
+		return verdict_malformed(v, id[fault], &why);
 	}
 	if (!tpm_signature_parse(p->signature.at, p->signature.n, &p->sig, &why)) {
-		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "parse", "%s: %s (%#llx)", why.what,
-				    why.field, (unsigned long long)why.value);
+		return verdict_malformed(v, "parse", &why);
 	}
 	verdict_ok(v, "parse", "quote and signature are well-formed");
 	verdict_ok(v, "attest.magic", "TPM_GENERATED");
@@ -61,6 +58,16 @@ static bool check_nonce(struct verdict *v, const struct platform *p)
 			"the quote is not an answer to this nonce: it is old, or another's");
 	}
 	return verdict_ok(v, "nonce", "%zu bytes, all equal", p->nonce_n);
+}
+
+/* A selection that is refused; the masks, bit n for PCR n, are facts. */
+static bool other_pcrs(struct verdict *v, uint16_t bank, uint32_t quoted, uint32_t given,
+		       const char *text)
+{
+	verdict_fact(v, "selection_bank", json_string(platform_bank(bank)));
+	verdict_fact(v, "selection_quoted", json_integer(quoted));
+	verdict_fact(v, "selection_given", json_integer(given));
+	return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "selection", "%s", text);
 }
 
 static uint32_t mask_of(const struct tpm_pcrs *pcrs, uint16_t bank)
@@ -87,13 +94,12 @@ static bool check_selection(struct verdict *v, const struct platform *p)
 		for (uint32_t k = 0; k < i; k++) {
 			if (q->select[k].alg == q->select[i].alg) {
 				return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "selection",
-						    "bank %s is there twice",
-						    platform_bank(q->select[i].alg));
+						    "a bank is there twice");
 			}
 		}
 		if (q->select[i].mask == 0) {
 			return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "selection",
-					    "no PCR of bank %s", platform_bank(q->select[i].alg));
+					    "a bank without a PCR");
 		}
 		if (q->select[i].alg == TPM_ALG_SHA1) {
 			return verdict_fail(
@@ -101,10 +107,10 @@ static bool check_selection(struct verdict *v, const struct platform *p)
 				"SHA-1 values prove nothing any more: quote the sha256 bank");
 		}
 		if (mask_of(p->pcrs, q->select[i].alg) != q->select[i].mask) {
-			return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "selection",
-					    "PCRs of %s: quoted %#x, values given for %#x",
-					    platform_bank(q->select[i].alg), q->select[i].mask,
-					    mask_of(p->pcrs, q->select[i].alg));
+			return other_pcrs(
+				v, q->select[i].alg, q->select[i].mask,
+				mask_of(p->pcrs, q->select[i].alg),
+				"the values given are of other PCRs than the quoted ones");
 		}
 		values += (uint32_t)__builtin_popcount(q->select[i].mask);
 	}
@@ -114,18 +120,16 @@ static bool check_selection(struct verdict *v, const struct platform *p)
 	}
 	for (uint32_t i = 0; i < p->want_count; i++) {
 		if (mask_of(p->pcrs, p->want[i].alg) != p->want[i].mask) {
-			return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "selection",
-					    "PCRs of %s: wanted %#x, quoted %#x",
-					    platform_bank(p->want[i].alg), p->want[i].mask,
-					    mask_of(p->pcrs, p->want[i].alg));
+			return other_pcrs(v, p->want[i].alg, mask_of(p->pcrs, p->want[i].alg),
+					  mask_of(p->pcrs, p->want[i].alg),
+					  "other PCRs are quoted than those wanted");
 		}
 	}
 	if (p->want_count != 0 && p->want_count != q->select_count) {
 		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "selection",
-				    "%u banks are quoted, %u are wanted", q->select_count,
-				    p->want_count);
+				    "more or fewer banks are quoted than wanted");
 	}
-	return verdict_ok(v, "selection", "%u values of %u banks", values, q->select_count);
+	return verdict_ok(v, "selection", "each quoted PCR has one value");
 }
 
 /* Hash over the values in the order of the selection; and a bank that firmware never extended is nobody's evidence. */
@@ -158,9 +162,8 @@ static bool check_composite(struct verdict *v, const struct platform *p)
 		if (first != NULL && memcmp(first->bytes, zero, first->n) == 0) {
 			return verdict_fail(
 				v, VERDICT_NOT_AUTHENTIC, "pcr.composite",
-				"firmware never extended bank %s (PCR 0 is zero): anybody can, and with "
-				"what he likes",
-				platform_bank(q->select[i].alg));
+				"firmware never extended a bank (PCR 0 is zero): anybody can, and with "
+				"what he likes");
 		}
 	}
 	return verdict_ok(v, "pcr.composite", "the quote is over these values");

@@ -79,7 +79,6 @@ static bool stated_fits(const struct attest_event *e)
 struct findings {
 	const char *rule, *data;
 	uint32_t rule_event, data_event;
-	uint32_t hashed;
 };
 
 static void note(const char **what, uint32_t *event, const char *bad, uint32_t number)
@@ -97,7 +96,6 @@ static void judge_event(struct replay *r, const struct replay_wish *wish, struct
 
 	note(&f->rule, &f->rule_event, log_rule(rules, &r->log, e), e->number);
 	if (log_data_hashed(e)) {
-		f->hashed++;
 		note(&f->data, &f->data_event,
 		     data_fits(&r->log, e) ? NULL : "the digest is not that of its data",
 		     e->number);
@@ -140,40 +138,46 @@ static bool untouched(const struct tpm_pcr *p)
 	return first == 0 || (first == 0xff && p->index >= 17 && p->index <= 22);
 }
 
+static void pcr_fact(struct verdict *v, const struct tpm_pcr *p)
+{
+	verdict_fact(v, "pcr", json_integer(p->index));
+	verdict_fact(v, "pcr_bank", json_string(platform_bank(p->bank)));
+}
+
 static bool compare(struct verdict *v, const struct tpm_pcrs *against, uint32_t unexplained,
 		    const struct replay *r)
 {
 	const struct tpm_pcr *alone = NULL;
-	uint32_t same = 0;
+	bool same = false;
 
 	for (uint32_t i = 0; i < against->count; i++) {
 		const struct tpm_pcr *p = &against->at[i];
 		const struct tpm_pcr *log = tpm_pcrs_find(&r->value, p->bank, p->index);
 
 		if (log != NULL && memcmp(log->bytes, p->bytes, p->n) == 0) {
-			same++;
+			same = true;
 		} else if ((unexplained >> p->index & 1) != 0) {
 			continue;
 		} else if (log != NULL) {
+			pcr_fact(v, p);
 			return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "log.replay",
-					    "PCR %u of %s is not what the log adds up to", p->index,
-					    platform_bank(p->bank));
+					    "a PCR is not what the log adds up to");
 		} else if (!untouched(p)) {
 			alone = p;
 		}
 	}
 	if (alone != NULL) {
+		pcr_fact(v, alone);
 		return verdict_fail(
 			v, VERDICT_AGAINST_POLICY, "log.replay",
-			"PCR %u of %s is extended and the log does not say by what: name it as unexplained "
-			"if you know why",
-			alone->index, platform_bank(alone->bank));
+			"a PCR is extended and the log does not say by what: name it as unexplained if you "
+			"know why");
 	}
-	if (same == 0) {
+	if (!same) {
 		return verdict_fail(v, VERDICT_AGAINST_POLICY, "log.replay",
 				    "the log explains none of the PCRs");
 	}
-	return verdict_ok(v, "log.replay", "%u events explain %u PCR values", r->log.events, same);
+	return verdict_ok(v, "log.replay", "the log adds up to the PCRs");
 }
 
 static bool judge_rules(struct verdict *v, const struct replay_wish *wish, struct replay *r,
@@ -192,23 +196,23 @@ static bool judge_rules(struct verdict *v, const struct replay_wish *wish, struc
 		     : NULL,
 	     0);
 	if (f->rule != NULL) {
-		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "log.rules", "event %u: %s",
-				    f->rule_event, f->rule);
+		verdict_fact(v, "event", json_integer(f->rule_event));
+		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "log.rules", "%s", f->rule);
 	}
-	verdict_ok(v, "log.rules", "%s log, %u events", r->log.agile ? "crypto-agile" : "SHA-1",
-		   r->log.events);
+	verdict_ok(v, "log.rules", "events are where they may be");
 	if (f->data != NULL) {
-		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "log.data", "event %u: %s",
-				    f->data_event, f->data);
+		verdict_fact(v, "event", json_integer(f->data_event));
+		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "log.data", "%s", f->data);
 	}
-	return verdict_ok(v, "log.data", "%u events carry the data that was hashed", f->hashed);
+	return verdict_ok(v, "log.data",
+			  "where its type says so, an event carries what was hashed");
 }
 
 bool replay_log(struct verdict *v, const uint8_t *bytes, size_t n, const struct replay_wish *wish,
 		const struct tpm_pcrs *against, uint32_t unexplained, struct replay *r)
 {
 	struct state *s = calloc(1, sizeof(*s));
-	struct findings f = { NULL, NULL, 0, 0, 0 };
+	struct findings f = { NULL, NULL, 0, 0 };
 	struct log_rules rules = { 0, 0, false, false };
 	struct wire_fault why = { NULL, NULL, NULL, 0 };
 	enum log_step step = LOG_BAD;
@@ -240,10 +244,9 @@ bool replay_log(struct verdict *v, const uint8_t *bytes, size_t n, const struct 
 	keep_values(r, s);
 	free(s);
 	if (step == LOG_BAD) {
-		return verdict_fail(v, VERDICT_NOT_AUTHENTIC, "log.parse", "%s: %s (%#llx)",
-				    why.what, why.field, (unsigned long long)why.value);
+		return verdict_malformed(v, "log.parse", &why);
 	}
-	verdict_ok(v, "log.parse", "%zu bytes, %u banks", n, r->log.banks);
+	verdict_ok(v, "log.parse", "well-formed to its end");
 	if (against != NULL
 		    ? !compare(v, against, unexplained, r)
 		    : !verdict_skip(v, "log.replay", "no PCR values were given to compare with")) {

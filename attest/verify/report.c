@@ -19,13 +19,6 @@ struct job {
 	struct span tail; /* platform and key as they stand in the bundle */
 };
 
-/* Offsets come from the evidence: they stand apart, where nothing is taken for true. */
-static bool parse_fault(struct verdict *v, const char *id, const struct wire_fault *why)
-{
-	verdict_fact(v, "at", json_integer((json_int_t)(why->value & INT64_MAX)));
-	return verdict_fail(v, VERDICT_NOT_AUTHENTIC, id, "%s: %s", why->what, why->field);
-}
-
 /* qualifyingData of the quote (section 5). */
 static void qualifying(const struct job *j, uint8_t out[32])
 {
@@ -94,7 +87,7 @@ static bool quote_checks(struct job *j)
 		p.nonce_n = sizeof(extra);
 	}
 	if (!tpm_public_parse(j->bundle.ak.at, j->bundle.ak.n, &ak, &why)) {
-		return parse_fault(v, "parse", &why);
+		return verdict_malformed(v, "parse", &why);
 	}
 	if (!platform_parse(v, &p) ||
 	    !chain_trusted(v, j->wish->policy, &ak, j->bundle.cert, j->bundle.certs,
@@ -209,7 +202,7 @@ static bool binding(struct job *j)
 				    "bootseed is not that of this boot");
 	}
 	if (!cose_key_parse(j->bundle.key.at, j->bundle.key.n, &key, &why)) {
-		return parse_fault(j->v, "key.binding", &why);
+		return verdict_malformed(j->v, "key.binding", &why);
 	}
 	bad = crypto_key_cose(&j->cache->key, &key);
 	j->cache->valid = true; /* the key has to be freed */
@@ -429,14 +422,14 @@ static bool token_checks(struct job *j)
 				    "a VM's report, and the policy wants a host's");
 	}
 	if (!cose_sign1_parse(j->bundle.token.at, j->bundle.token.n, &m, &why)) {
-		return parse_fault(j->v, "token.parse", &why);
+		return verdict_malformed(j->v, "token.parse", &why);
 	}
 	verdict_ok(j->v, "token.parse", "COSE_Sign1, ES384");
 	if (!token_signature(j, &m)) {
 		return false;
 	}
 	if (!attest_claims_parse(m.payload.at, m.payload.n, &c, &why)) {
-		return parse_fault(j->v, "token.profile", &why);
+		return verdict_malformed(j->v, "token.profile", &why);
 	}
 	verdict_ok(j->v, "token.profile", ATTEST_PROFILE_VM);
 	token_facts(j->v, &c);
@@ -505,11 +498,12 @@ void report_verify(struct verdict *v, const uint8_t *bytes, size_t n,
 	j->wish = wish;
 	j->cache = cache;
 	if (!attest_bundle_parse(bytes, n, &j->bundle, &why)) {
-		parse_fault(v, "parse", &why);
+		verdict_malformed(v, "parse", &why);
 	} else if (!j->bundle.attestable) {
-		verdict_fail(v, VERDICT_UNDECIDABLE, "parse",
-			     "the host says that it is not attestable: %s",
-			     reason(j->bundle.reason));
+		verdict_fact(v, "not_attestable", json_string(reason(j->bundle.reason)));
+		verdict_fail(
+			v, VERDICT_UNDECIDABLE, "parse",
+			"the host says that it is not attestable (unverified: not_attestable)");
 	} else {
 		/* The platform stands behind the token, up to the end. */
 		j->tail.at = j->bundle.token.n != 0 ? j->bundle.token.at + j->bundle.token.n

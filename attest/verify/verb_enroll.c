@@ -158,7 +158,7 @@ static int challenge(const struct words *w)
 	if (!output_write(w->out, out, n) || !output_write(w->secret, secret, sizeof(secret))) {
 		return VERDICT_USAGE;
 	}
-	printf("credential written: let the TPM open it (ActivateCredential), then: redoubt-verify enroll --check\nak_name: ");
+	printf("credential written: let the TPM open it (ActivateCredential), then: redoubt-verify enroll --check\nunverified:\n  ak_name: ");
 	for (size_t i = 0; i < name_n; i++) {
 		printf("%02x", name[i]);
 	}

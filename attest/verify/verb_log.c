@@ -7,8 +7,9 @@
 
 #include <stdio.h>
 
-static void values(struct verdict *v, const struct tpm_pcrs *pcrs)
+static void values(struct verdict *v, const struct replay *r)
 {
+	const struct tpm_pcrs *pcrs = &r->value;
 	json_t *all = json_object();
 	char name[16];
 
@@ -18,6 +19,9 @@ static void values(struct verdict *v, const struct tpm_pcrs *pcrs)
 		json_object_set_new(all, name, json_hex(pcrs->at[i].bytes, pcrs->at[i].n));
 	}
 	verdict_fact(v, "replayed", all);
+	verdict_fact(v, "events", json_integer(r->log.events));
+	verdict_fact(v, "banks", json_integer(r->log.banks));
+	verdict_fact(v, "crypto_agile", json_boolean(r->log.agile));
 }
 
 int verb_log(int argc, char **argv)
@@ -57,12 +61,11 @@ int verb_log(int argc, char **argv)
 	if (cel) {
 		result = cel_print(&log, wish.fill);
 	} else if (pcrs_path != NULL && !tpm_pcrs_parse(text.at, text.n, &pcrs, &why)) {
-		usage_error("%s: %s: %s (%llu): %s", pcrs_path, why.what, why.field,
-			    (unsigned long long)why.value, why.remedy);
+		usage_error("%s: %s: %s: %s", pcrs_path, why.what, why.field, why.remedy);
 	} else {
 		verdict_begin(&v);
 		replay_log(&v, log.at, log.n, &wish, pcrs_path != NULL ? &pcrs : NULL, mask, &r);
-		values(&v, &r.value);
+		values(&v, &r);
 		result = verdict_print(&v,
 				       json    ? OUTPUT_JSON
 				       : quiet ? OUTPUT_QUIET

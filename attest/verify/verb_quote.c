@@ -50,8 +50,7 @@ static int read_words(const struct words *w, struct files *f)
 		return VERDICT_USAGE;
 	}
 	if (!tpm_pcrs_parse(f->pcrs.at, f->pcrs.n, &f->values, &why)) {
-		return usage_error("%s: %s: %s (%llu): %s", w->pcrs, why.what, why.field,
-				   (unsigned long long)why.value, why.remedy);
+		return usage_error("%s: %s: %s: %s", w->pcrs, why.what, why.field, why.remedy);
 	}
 	return VERDICT_ACCEPTED;
 }

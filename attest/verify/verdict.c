@@ -70,6 +70,12 @@ void verdict_fact(struct verdict *v, const char *key, json_t *value)
 	json_object_set_new(v->attested, key, value);
 }
 
+bool verdict_malformed(struct verdict *v, const char *id, const struct wire_fault *why)
+{
+	verdict_fact(v, "at", json_integer((json_int_t)(why->value & INT64_MAX)));
+	return verdict_fail(v, VERDICT_NOT_AUTHENTIC, id, "%s: %s", why->what, why->field);
+}
+
 json_t *json_hex(const void *bytes, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";

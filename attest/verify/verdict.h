@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hv/wire/view.h"
+
 enum verdict_exit {
 	VERDICT_ACCEPTED = 0,
 	VERDICT_USAGE = 1,
@@ -37,7 +39,10 @@ struct verdict {
 void verdict_begin(struct verdict *v);
 void verdict_end(struct verdict *v);
 
-/* Records a check that passed. Always true. The text is ours or numbers; evidence's own text goes through json only. */
+/*
+ * Records a check that passed. Always true. The text is ours, with numbers of the policy or of what
+ * a signature covers: everything else that the evidence says is a fact.
+ */
 bool verdict_ok(struct verdict *v, const char *id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 bool verdict_skip(struct verdict *v, const char *id, const char *format, ...)
@@ -49,6 +54,12 @@ bool verdict_fail(struct verdict *v, enum verdict_exit exit, const char *id, con
 /* Adds a fact to v->attested; takes over `value`. Silently nothing without memory: facts decide nothing. */
 void verdict_fact(struct verdict *v, const char *key, json_t *value);
 json_t *json_hex(const void *bytes, size_t n);
+
+/*
+ * Records that a structure of the evidence is malformed. Always false. The offending value goes to the facts, where
+ * nothing is taken for true.
+ */
+bool verdict_malformed(struct verdict *v, const char *id, const struct wire_fault *why);
 
 enum output { OUTPUT_HUMAN, OUTPUT_JSON, OUTPUT_QUIET };
 
