@@ -184,12 +184,12 @@ def write_page(results):
     missing = [r for r in BREAKS if key_of(r) not in results]
     dates = sorted({v["date"] for v in results.values() if "date" in v})
     noticed = sum(1 for r in BREAKS if results.get(key_of(r), {}).get("verdict") == "noticed")
-    lines += [f"{noticed} of {len(BREAKS)} were noticed, {dates[0]} to {dates[-1]}; {len(missing)} have not been run.", ""]
+    lines += [f"{noticed} of {len(BREAKS)} were noticed, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; {len(missing)} have not been run.", ""]
     for item, title in ITEMS.items():
         lines += [f"## {title}", "", "| promise | broken in | test | result |", "| --- | --- | --- | --- |"]
         for row in (r for r in BREAKS if r[0] == item):
             v = results.get(key_of(row), {"verdict": "not run", "said": ""})
-            said = v["said"].replace("|", "/")
+            said = re.sub(r"/\S*/tree/", "", v["said"]).replace("|", "/")
             lines.append(f"| {row[1]} | `{row[2]}` | `{row[5].replace('|', '/')}` | {v['verdict']}{': ' + said if said else ''} |")
         lines.append("")
     PAGE.write_text("\n".join(lines).rstrip() + "\n")

@@ -190,7 +190,8 @@ static void check_args(void)
 	struct rd_create_message message = { { 0 } };
 	struct rd_intercept_ports ports = { .first = 2, .last = 1 };
 	struct rd_create_vp vp = { .vp = 1 };
-	int p;
+	struct rd_post post = { .sint = 2, .message = { .type = 1, .payload_size = 8 } };
+	int p, v;
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct rd_create_partition q = bad[i].q;
@@ -209,9 +210,22 @@ static void check_args(void)
 	WANT_ERROR(ioctl(p, RD_IOCTL_CREATE_CHANNEL, &channel), EINVAL);
 	WANT_ERROR(ioctl(p, RD_IOCTL_CREATE_MESSAGE, &message), EINVAL);
 	WANT_ERROR(ioctl(p, RD_IOCTL_INTERCEPT_PORTS, &ports), EINVAL);
+	ports = (struct rd_intercept_ports){ .first = 1, .last = 2, .reserved = 1 };
+	WANT_ERROR(ioctl(p, RD_IOCTL_INTERCEPT_PORTS, &ports), EINVAL);
+	ports = (struct rd_intercept_ports){ .first = 1, .last = 2, .how = 0x80 };
+	WANT_ERROR(ioctl(p, RD_IOCTL_INTERCEPT_PORTS, &ports), EINVAL);
 	WANT_ERROR(ioctl(p, RD_IOCTL_POST, NULL), EFAULT);
-	WANT(ioctl(p, RD_IOCTL_STOP) == 0);
 	vp.vp = 0;
+	v = ioctl(p, RD_IOCTL_CREATE_VP, &vp);
+	WANT(v >= 0);
+	WANT(ioctl(p, RD_IOCTL_POST, &post) == 0);
+	post.message.flags = 1;
+	WANT_ERROR(ioctl(p, RD_IOCTL_POST, &post), EINVAL);
+	post.message.flags = 0;
+	post.vp = 1;
+	WANT_ERROR(ioctl(p, RD_IOCTL_POST, &post), EINVAL);
+	close(v);
+	WANT(ioctl(p, RD_IOCTL_STOP) == 0);
 	WANT_ERROR(ioctl(p, RD_IOCTL_CREATE_VP, &vp), ENODEV);
 	WANT_ERROR(ioctl(p, RD_IOCTL_MEMORY), ENODEV);
 	close(p);

@@ -476,12 +476,14 @@ group_share() {
 killed_by_filter() { dmesg | grep -q "type=1326 .*sig=31 .*syscall=$1 "; }
 enough() { killed_by_filter "$1" || more_lines sb "VM end" 0 || state_is sb failed; }
 ready_again() { killed_by_filter "$3" || case $(process sb "$1") in "" | "$2") false ;; esac; }
-# What only a user or a death brings about: keys on the console, a device process that ends and comes back.
+over() { killed_by_filter "$1" || ! state_is sb running; }
+# What only a user or a death brings about: a device process that ends and comes back, keys on the console, and by these the guest's end.
 stir() { # CALL
-	printf 'x\n' | timeout 3 hvctl console sb >/dev/null 2>&1
 	old=$(process sb sb/ic)
 	[ -z "$old" ] || kill -9 "$old"
 	wait_for 20 ready_again sb/ic "$old" "$1"
+	printf 'x\n' | timeout 3 hvctl console sb >/dev/null 2>&1
+	wait_for 40 over "$1"
 }
 group_sandbox() {
 	manager_ends
@@ -498,7 +500,7 @@ group_sandbox() {
 		count=$((count + 1))
 		dmesg -c >/dev/null
 		manager --test-without $p:$rule
-		define sb $SMALL 96 2 "vmip=10.77.0.11 vm=retarget,disk:sda,ping:$ROOT_IP,unbind vmend=wait" /vm/sb.img
+		define sb $SMALL 96 2 "vmip=10.77.0.11 vm=retarget,disk:sda,ping:$ROOT_IP,unbind vmend=key" /vm/sb.img
 		# almost as long as it may be: the console turns it
 		[ $p != console ] || dd if=/dev/zero of=$RUN/sb.console bs=256 count=2047 2>/dev/null
 		hvctl start sb >/tmp/out 2>&1
@@ -506,7 +508,7 @@ group_sandbox() {
 		wait_for 120 enough $call
 		killed_by_filter $call || ! state_is sb running || stir $call
 		# what is needed for a second process, a stop, or an end
-		killed_by_filter $call || hvctl stop sb --timeout 3 >/dev/null 2>&1
+		killed_by_filter $call || hvctl stop sb --timeout $((20 * FACTOR)) >/dev/null 2>&1
 		hvctl kill sb >/dev/null 2>&1
 		killed_by_filter $call || manager_ends
 		killed_by_filter $call ||

@@ -4,7 +4,7 @@
 #   vm=a,b:arg,...   checks to run, below
 #   vmroot=any       go on from the disk with a root file system (letters of disks are given as they are found)
 #   vmip=A.B.C.D     address of eth0, network of 24 bits
-#   vmend=poweroff | reboot | halt | crash | wait | login
+#   vmend=poweroff | reboot | halt | crash | key | wait | login
 # Every line for the test harness starts with "VM ".
 export PATH=/bin
 mount -t proc proc /proc
@@ -183,6 +183,7 @@ vmtest drain
 case $end in
 reboot) reboot -f ;;
 halt) halt -f ;;
+key) read -r line ;; # something is typed: power off
 crash) echo c >/proc/sysrq-trigger ;; # the kernel unloads VMBus, and restarts by panic=-1
 wait)	# until the host asks for power off: the kernel runs /sbin/poweroff, which sends this signal
 	trap 'echo "VM bye"; vmtest drain; poweroff -f' USR2
