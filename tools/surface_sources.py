@@ -393,7 +393,7 @@ def descriptors(t):
         yield Element("descriptor", f"every process {number}", what.strip().removeprefix("s->"), owner, owner)
     owner = "hv/host/vmmgr/server.c"
     for number, what in t.need(owner, re.findall(r"c->fds\[(\d)\] = (\w+);", t.code(owner)), "descriptor to a client"):
-        yield Element("descriptor", f"client of the manager {number}", what, owner, owner)
+        yield Element("descriptor", f"client of the manager {number} {what}", what, owner, owner)
 
 
 def system_calls(t):

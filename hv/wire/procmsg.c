@@ -56,6 +56,8 @@ static uint32_t size_of(uint32_t type)
 		return sizeof(struct pm_ic_shutdown);
 	case PM_LINK:
 		return sizeof(struct pm_link);
+	case PM_RECORD:
+		return sizeof(struct pm_record);
 	case PM_STOP:
 	case PM_READY:
 	case PM_RESET:
@@ -264,6 +266,9 @@ static const char *check_content(const struct pm_header *h, uint32_t *fds)
 
 		return check_flag(c->up, c->reserved);
 	}
+	case PM_RECORD:
+		*fds = 1;
+		return ((const struct pm_record *)m)->reserved != 0 ? "reserved field" : NULL;
 	case PM_STATUS_WORKER:
 		return check_status_worker(m);
 	case PM_STATUS_IC:

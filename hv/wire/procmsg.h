@@ -32,6 +32,7 @@ enum pm_type {
 	PM_IC_SHUTDOWN, /* to ic: ask the guest */
 	PM_STOP,        /* to any: leave in good order */
 	PM_LINK,        /* to netvsp: cable in or out */
+	PM_RECORD, /* to worker, storvsp, netvsp, ic: the guest's traffic is recorded from now on */
 	/* process -> manager */
 	PM_READY = 32,
 	PM_STATUS_WORKER,
@@ -155,6 +156,12 @@ struct pm_ic_shutdown {
 struct pm_link {
 	struct pm_header header;
 	uint32_t up, reserved;
+};
+
+struct pm_record { /* fds: 0 SOCK_SEQPACKET, for records of hv/host/lib/record.h */
+	struct pm_header header;
+	uint32_t index; /* of the process among its kind: named in its records */
+	uint32_t reserved;
 };
 
 struct pm_plain { /* PM_READY, PM_STOP, PM_RESET, PM_RESET_DONE */

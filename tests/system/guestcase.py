@@ -23,6 +23,7 @@ GROUP_TESTS = {             # of vmcases.sh, in order; those of guests and sandb
     "reboot": ("reboot",),
     "reconnect": ("reconnect",),
     "ps": ("ps",),
+    "record": ("record",),
     "kill": ("kill-storvsp", "kill-netvsp0", "kill-ic", "kill-console", "kill-vswitch"),
     "worker": ("module-in-use", "kill-vmworker"),
     "stop": ("stop-by-force",),
@@ -34,7 +35,7 @@ GROUP_TESTS = {             # of vmcases.sh, in order; those of guests and sandb
     "module": ("module-reload", "childtest-args", "childtest-memory", "childtest-direct", "childtest-vp",
                "childtest-channel", "childtest-messages", "childtest-storm", "module-again"),
 }
-LIFE = ("errors", "work", "reboot", "reconnect", "ps", "kill", "worker", "stop", "halt", "keep")
+LIFE = ("errors", "record", "work", "reboot", "reconnect", "ps", "kill", "worker", "stop", "halt", "keep")
 ON_WORK = ("ps", "kill", "worker")     # groups that use the guest of "work"
 PROGRAMS = ("vmworker", "storvsp", "netvsp", "ic", "console", "vswitch")
 PROCESSES = ("vswitch", "w/vmworker", "w/storvsp", "w/netvsp0", "w/ic", "w/console")

@@ -57,12 +57,21 @@ def host_disk(folder, guest_disk):
     return disk
 
 
-def initrd(product, root_kernel, guest_kernel, keep):
+def fetch_records(disk, folder):
+    for name in ("one", "two"):
+        to = Path(folder) / f"{name}.rec"
+        subprocess.run(["debugfs", "-R", f"dump {name}.rec {to}", disk], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        print(f"  recorded    {to}, {to.stat().st_size} bytes")
+
+
+def initrd(product, root_kernel, guest_kernel, keep, record=False):
     extra = {**product.extras(root_kernel.name_given), **program_files(product)}
     extra["vms.sh"] = images.GUEST / "vms.sh"
     extra["guest.bz"] = guest_kernel.image
     extra["guest.gz"] = images.guest_initramfs(guest_kernel)
     extra["keep" if keep else "run"] = b"1\n"
+    if record:
+        extra["record"] = b"1\n"
     return images.initramfs(root_kernel, extra, modules=images.MODULES + images.HOST_MODULES)
 
 
@@ -109,6 +118,7 @@ def main():
     p.add_argument("--mem", type=int, default=2048, metavar="MB")
     p.add_argument("--pool", default="768M", help="memory for the guests (default 768M)")
     p.add_argument("--keep", action="store_true", help="leave it running, with a shell of the root")
+    p.add_argument("--record", metavar="FOLDER", help="what the guests send is recorded (hvctl record), into FOLDER/{one,two}.rec")
     p.add_argument("--accel", choices=("tcg", "kvm"), default="tcg")
     p.add_argument("--verbose", action="store_true", help="show the whole console")
     a = p.parse_args()
@@ -129,10 +139,11 @@ def main():
         with tempfile.TemporaryDirectory(prefix="redoubt-") as folder:
             words = f"rt=x:vms.sh rtend={'shell' if a.keep else 'poweroff'} vmvps={a.vps}"
             log = product.logs() / f"vms-{a.kernel}-{a.guest}-{a.machine}.log"
+            disk = host_disk(folder, images.guest_disk())
             spec = mc.Spec(
-                kernel=kern.image, initrd=initrd(product, kern, guest, a.keep), cmdline=f"console=ttyS0 panic=-1 {words}",
+                kernel=kern.image, initrd=initrd(product, kern, guest, a.keep, a.record), cmdline=f"console=ttyS0 panic=-1 {words}",
                 boot="mb1", hv=product.hv(), hv_options=f"pool={a.pool}", machine=a.machine, cpus=a.cpus, mem=a.mem,
-                accel=a.accel, disks=(("virtio", host_disk(folder, images.guest_disk())),), iommu=a.machine == "q35")
+                accel=a.accel, disks=(("virtio", disk),), iommu=a.machine == "q35")
             progress = Progress()
             progress.say(0, f"machine on: {a.machine}, {a.cpus} CPUs, {a.mem} MiB, emulated by QEMU ({a.accel})")
             full = lambda t, s: print(f"[{t:9.3f}] {s}", flush=True)
@@ -146,6 +157,8 @@ def main():
                     return 0
                 power = m.wait_exit(60 * FACTOR)
                 progress.say(m.elapsed(), "machine is off")
+            if a.record:
+                fetch_records(disk, a.record)
             return summary(a, results, power, log, time.monotonic() - start)
     except mc.MachineError as e:
         print(f"run_vms: {e}\nrun_vms: FAILED; whole console in {m.log_path}", file=sys.stderr)

@@ -111,6 +111,8 @@ void machine_print_show(const json_t *answer)
 	printf("  partition    %" PRId64 "\n", number(machine, "partition"));
 	printf("  run time     %" PRId64 ".%03" PRId64 " s, resets %" PRId64 "\n", run_ms / 1000,
 	       run_ms % 1000, number(machine, "resets"));
+	printf("  recorded     %s\n",
+	       json_is_true(json_object_get(machine, "recorded")) ? "yes, by hvctl record" : "no");
 	printf("  guest        %s\n", show_text(machine, "guest").text);
 	printf("  integration  heartbeats %" PRId64 ", time samples %" PRId64 ", shutdown %s\n",
 	       number(ic, "heartbeats"), number(ic, "timesync"),

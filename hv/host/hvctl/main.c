@@ -19,6 +19,7 @@ static const char usage_text[] =
 	"       hvctl create FILE [--replace] | delete NAME\n"
 	"       hvctl start NAME | stop NAME [--timeout SECONDS] | kill NAME\n"
 	"       hvctl list | show NAME | ps [NAME] | console NAME\n"
+	"       hvctl record NAME --out FILE [--seconds N]\n"
 	"       hvctl attest NAME | --host --nonce HEX [--out FILE]\n"
 	"       hvctl --help | --version\n"
 	"\n"
@@ -29,6 +30,7 @@ static const char usage_text[] =
 	"\n"
 	"  create, delete, start, stop, kill, list, show, ps, console: virtual machines, served\n"
 	"  by vmmgr; each has --help, and --json but for console\n"
+	"  record: what the guest of a machine sends, into a file; has --help and --json\n"
 	"  attest: a report for redoubt-verify(1), served by attestd; has --help and --json\n"
 	"\n"
 	"Exit status: 0 good, 1 error, 2 wrong usage.\n";
@@ -103,6 +105,9 @@ static int run(int argc, char **argv)
 
 	if (machine_verb(argv[0])) {
 		return machine_run(argc, argv);
+	}
+	if (strcmp(argv[0], "record") == 0) {
+		return record_run(argc, argv);
 	}
 	if (strcmp(argv[0], "attest") == 0) {
 		return attest_run(argc, argv);

@@ -26,6 +26,9 @@ void machine_print_list(const json_t *answer);
 void machine_print_show(const json_t *answer);
 void machine_print_ps(const json_t *answer);
 
+/* record.c */
+int record_run(int argc, char **argv);
+
 /* console.c: until detached or the machine is off. */
 int console_run(int terminal, int log, const char *name);
 

@@ -7,6 +7,7 @@
 
 #include "hv/host/ic/component.h"
 #include "hv/host/ic/policy.h"
+#include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
 
 #define STATUS_MS 1000
@@ -81,6 +82,8 @@ static bool obey(void)
 		components.shutdown_wanted = true;
 		components.shutdown_reboot = message->ic_shutdown.reboot != 0;
 		components.of[IC_SHUTDOWN].due_ms = 0;
+	} else if (message->type == PM_RECORD) {
+		record_start(message, RECORD_IC);
 	} else {
 		start_log("message %d from the manager is not for ic", (int)message->type);
 	}

@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
 
 #define PAGE 4096u
@@ -456,6 +457,7 @@ enum ring_status chan_take(struct chan *c, uint8_t *to, uint32_t max, struct rin
 	}
 	if (status == RING_OK) {
 		ring_mask(&c->in, true);
+		record(RECORD_FROM_GUEST, c->unit, to, out->length);
 	}
 	if (signal) {
 		chan_signal(c);

@@ -24,6 +24,7 @@ struct ipc_message {
 		struct pm_port port;
 		struct pm_ic_shutdown ic_shutdown;
 		struct pm_link link;
+		struct pm_record record;
 		struct pm_status_worker status_worker;
 		struct pm_status_ic status_ic;
 		struct pm_status_net status_net;

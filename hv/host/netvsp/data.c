@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "hv/host/lib/record.h"
 #include "hv/host/netvsp/netvsp.h"
 
 #define BUDGET 256u /* packets of the guest before others have their turn */
@@ -67,6 +68,49 @@ static void finish(struct netvsp *n, enum nvsp_result r)
 	}
 }
 
+/* The packet that was served last, which the journal has, and what its transfer brought into the batch from `used` on. */
+static void record_served(const struct netvsp *n, uint32_t used)
+{
+	const uint8_t *packet = n->state->session.journal.packet;
+	uint32_t head = 8u * le16(packet + 2), length = 8u * le16(packet + 4);
+	const struct nvsp_batch *b = &n->batch;
+	uint32_t room = NVSP_POOL_BYTES - used, bytes = b->used - used;
+
+	if (length > NVSP_PACKET_MAX || head + 8 > length) {
+		return;
+	}
+	record(RECORD_FROM_GUEST, 0, packet, length);
+	if (le32(packet + head) != NVSP_RNDIS || room < 8) {
+		return;
+	}
+	if (b->used == used) { /* a control message leaves nothing behind: it says its own length */
+		bytes = le32(b->pool + used + 4);
+	}
+	record(RECORD_RNDIS, le32(packet + head + 4) & 0xff, b->pool + used,
+	       bytes < room ? bytes : room);
+}
+
+/* nvsp_serve; where the traffic is recorded, packet by packet. */
+static enum nvsp_result serve(struct netvsp *n, uint32_t budget)
+{
+	struct nvsp_session *s = &n->state->session;
+	enum nvsp_result r = NVSP_MORE;
+
+	if (!record_on()) {
+		return nvsp_serve(s, &n->io, &n->batch, budget);
+	}
+	while (budget-- != 0 && r == NVSP_MORE) {
+		uint32_t used = n->batch.used, index = n->io.in->own;
+
+		r = nvsp_serve(s, &n->io, &n->batch, 1);
+		if (index == n->io.in->own) {
+			break;
+		}
+		record_served(n, used);
+	}
+	return r;
+}
+
 /*
  * Until both buffers are known a packet may name a GPADL that the worker has told us of, but on the other descriptor: it told us
  * before the guest heard of it. So look whether a packet is there, then hear the worker, then take that one.
@@ -89,7 +133,7 @@ static bool serve_start(struct netvsp *n)
 			return false;
 		}
 		netvsp_place(n);
-		r = nvsp_serve(s, &n->io, &n->batch, 1);
+		r = serve(n, 1);
 		send_frames(n);
 		finish(n, r);
 		if (r != NVSP_MORE) {
@@ -115,11 +159,11 @@ void netvsp_serve(struct netvsp *n)
 	}
 	netvsp_place(n);
 	ring_mask(n->io.in, true);
-	r = nvsp_serve(s, &n->io, &n->batch, BUDGET);
+	r = serve(n, BUDGET);
 	if (r == NVSP_EMPTY || r == NVSP_BLOCKED) {
 		ring_mask(n->io.in, false);
 		if (r == NVSP_EMPTY) {
-			r = nvsp_serve(s, &n->io, &n->batch, BUDGET);
+			r = serve(n, BUDGET);
 		}
 	}
 	n->more = r == NVSP_MORE;

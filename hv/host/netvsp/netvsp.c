@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
 
 #define MAGIC 0x3154454eu /* of this layout of the state */
@@ -131,6 +132,8 @@ static bool serve_control(struct netvsp *n)
 	if (m.type == PM_LINK) {
 		nvsp_session_link(&n->state->session, m.link.up != 0);
 		netvsp_serve(n);
+	} else if (m.type == PM_RECORD) {
+		record_start(&m, RECORD_NETVSP);
 	} else {
 		start_log("the manager sent a message of type %d", (int)m.type);
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* storvsp: the disks of one VM. Start-up and the loop; see storvsp.h. */
+#include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
 #include "hv/host/storvsp/storvsp.h"
 
@@ -83,7 +84,9 @@ static bool serve_control(struct ipc_message *m)
 	if (n == 0 || (n > 0 && m->type == PM_STOP)) {
 		return false;
 	}
-	if (n > 0 || errno == EBADMSG) {
+	if (n > 0 && m->type == PM_RECORD) {
+		record_start(m, RECORD_STORVSP);
+	} else if (n > 0 || errno == EBADMSG) {
 		start_log("the manager's message is not for this process");
 		ipc_drop_fds(m);
 	}

@@ -166,6 +166,7 @@ json_t *answer_show(const struct vm *vm)
 	put_number(machine, "partition", vm->partition.fd >= 0 ? vm->partition.number : 0);
 	put_number(machine, "run_ms", vm->started_ms != 0 ? end - vm->started_ms : 0);
 	put_number(machine, "resets", vm->resets);
+	json_object_set_new(machine, "recorded", json_boolean(vm_recorded(vm)));
 	put_text(machine, "guest", vm->status.worker.text);
 	put_number(machine, "console_bytes", vm->status.console.bytes);
 	put_text(machine, "console_log", vm_files_log_path(vm, path, sizeof(path)));

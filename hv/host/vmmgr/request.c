@@ -29,6 +29,7 @@ static const struct verb_row verbs[REQUEST_VERBS] = {
 	[REQUEST_SHOW] = { "show", KEY_NAME, 0 },
 	[REQUEST_CONSOLE] = { "console", KEY_NAME, 0 },
 	[REQUEST_PS] = { "ps", 0, KEY_NAME },
+	[REQUEST_RECORD] = { "record", KEY_NAME, 0 },
 };
 
 static bool refuse(const char **why, const char *text)

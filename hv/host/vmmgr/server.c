@@ -222,6 +222,19 @@ static bool console(struct client *c, struct vm *vm, char *why, size_t room)
 	return true;
 }
 
+/* The end at which the records of the guest's traffic arrive. */
+static bool record(struct client *c, struct vm *vm, char *why, size_t room)
+{
+	int records;
+
+	if (!vm_record(vm, &records, why, room)) {
+		return false;
+	}
+	c->fds[0] = records;
+	c->fd_count = 1;
+	return true;
+}
+
 /* A verb about one machine. NULL: the answer comes when the machine is there. */
 static json_t *machine_verb(struct client *c, const struct request *r, struct vm *vm)
 {
@@ -236,6 +249,8 @@ static json_t *machine_verb(struct client *c, const struct request *r, struct vm
 		return answer_show(vm);
 	case REQUEST_CONSOLE:
 		return console(c, vm, why, sizeof(why)) ? good(vm) : answer_error(why);
+	case REQUEST_RECORD:
+		return record(c, vm, why, sizeof(why)) ? good(vm) : answer_error(why);
 	case REQUEST_START:
 		c->wait = WAIT_RUNNING;
 		done = vm_start(vm, why, sizeof(why));

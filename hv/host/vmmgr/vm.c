@@ -94,6 +94,7 @@ bool vm_create(const struct definition *d, bool again, char *why, size_t room)
 	vm->definition = *d;
 	vm->partition.fd = -1;
 	vm->partition.memory = -1;
+	vm->recorder = -1;
 	vm_files_none(vm);
 	vm->next = first;
 	first = vm;
@@ -112,6 +113,7 @@ bool vm_delete(struct vm *vm, char *why, size_t room)
 		}
 	}
 	timer_cancel(&vm->timer);
+	vm_record_end(vm);
 	free(vm);
 	return true;
 }
@@ -137,6 +139,7 @@ static void release(struct vm *vm)
 	for (uint32_t i = 0; i < DEFINITION_NICS_MAX; i++) {
 		vswitch_port_remove(vm, i);
 	}
+	vm_record_end(vm);
 	vm_files_close(vm);
 	partition_drop(&vm->partition);
 	vm->ended_ms = loop_now_ms();

@@ -63,6 +63,7 @@ struct vm {
 	struct process process[VM_PROCESSES]; /* [0] is the worker */
 	uint32_t process_count;
 	struct vm_status status;
+	int recorder; /* end of the socket for records of the traffic, or -1: off */
 };
 
 /* vm.c: requests. Each answers false with a line for people in *why. */
@@ -104,6 +105,14 @@ bool vm_launch_device(struct vm *vm, struct process *p, bool again, char *why, s
 bool vm_launch_worker(struct vm *vm, char *why, size_t room);
 /* Which processes the definition needs. */
 void vm_processes(struct vm *vm);
+
+/* record.c: the guest's traffic, for hvctl record. Off unless asked for, and until the machine ends or the listener goes. */
+/* *listener: the other end. On a machine that is off: from its start on. */
+bool vm_record(struct vm *vm, int *listener, char *why, size_t room);
+/* A process was launched. */
+void vm_record_hand(struct vm *vm, struct process *p);
+bool vm_recorded(const struct vm *vm);
+void vm_record_end(struct vm *vm);
 
 /* server.c: someone may wait for this. */
 void server_vm_changed(struct vm *vm);

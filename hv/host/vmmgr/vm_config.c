@@ -192,6 +192,7 @@ bool vm_launch_device(struct vm *vm, struct process *p, bool again, char *why, s
 		return false;
 	}
 	p->worker_end = pair[0];
+	vm_record_hand(vm, p);
 	return true;
 }
 
@@ -259,6 +260,7 @@ bool vm_launch_worker(struct vm *vm, char *why, size_t room)
 			    why, room)) {
 		return false;
 	}
+	vm_record_hand(vm, &vm->process[0]);
 	for (uint32_t i = VM_DEVICES_FIRST; i < vm->process_count; i++) {
 		struct process *p = &vm->process[i];
 

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "hv/host/lib/record.h"
 #include "hv/host/vmworker/worker.h"
 #include "hv/root/ioctl.h"
 
@@ -39,6 +40,7 @@ void worker_posted(struct worker *w)
 			break; /* there was no time between the look and the read when it could go */
 		}
 		for (size_t i = 0; i < (size_t)n / sizeof(list[0]); i++) {
+			record(RECORD_POSTED, 0, &list[i], sizeof(list[i]));
 			ports_posted(&w->ports, &list[i], &r);
 			transmit(w, &r);
 		}
@@ -142,6 +144,7 @@ void worker_intercept(struct worker *w, uint32_t index)
 	worker_posted(w);
 	memcpy(&m, w->vp[index].page,
 	       sizeof(m)); /* once: another intercept may replace it after RUN */
+	record(RECORD_INTERCEPT, index, &m, sizeof(m));
 	switch (m.type) {
 	case HV_MESSAGE_IO_PORT:
 		io_port(w, index, &m);

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
+#include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
 #include "hv/host/vmworker/vmbus.h"
 #include "hv/host/vmworker/worker.h"
@@ -101,6 +102,8 @@ static bool control(struct worker *w)
 	}
 	if (w->m->type == PM_DEVICE_AGAIN && !w->ended) {
 		worker_vmbus_again(w);
+	} else if (w->m->type == PM_RECORD) {
+		record_start(w->m, RECORD_WORKER);
 	}
 	ipc_drop_fds(w->m);
 	return w->m->type != PM_STOP;

@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
 #include "hv/root/ioctl.h"
 #include "hv/wire/vmbus_server.h"
@@ -293,6 +294,7 @@ void worker_vmbus_message(struct worker *w)
 					   n < 0 ? errno : 0);
 			return;
 		}
+		record(RECORD_MESSAGE, m.type & 0xff, m.payload, m.payload_size);
 		(void)vmbus_server_message(&g->server, m.type, m.payload, m.payload_size);
 		pump(w);
 	}

@@ -307,6 +307,53 @@ group_reconnect() {
 	gone r
 	finish "$(lines r 'VM pass') checks in $(lines r 'VM init') lives"
 }
+descriptors() { # PROCESS: how many it has
+	ls /proc/$(process r r/$1)/fd | wc -l
+}
+recorded_as() { # WHAT: hvctl show and the descriptors of the processes; BEFORE of each
+	is "recorded" "$(hvctl show r --json | sed -n 's/.*"recorded": \([a-z]*\).*/\1/p')" $1
+}
+# Nothing is recorded unless asked for; then messages of every device are, and it is over with the listener.
+group_record() {
+	begin record
+	disk r.img 16
+	define r $SMALL 128 1 "vmip=10.77.0.12 vm=disk:lun0,work:lun0,ping:$ROOT_IP vmend=wait" /vm/r.img
+	rm -f $RUN/r.rec $RUN/r2.rec
+	hvctl record r --out $RUN/r.rec --seconds 3600 --json >/tmp/recorded 2>&1 &
+	job=$!
+	wait_for 20 test -s $RUN/r.rec || no "no file: $(tail -1 /tmp/recorded)"
+	is "mode of the file" "$(stat -c %a $RUN/r.rec)" 600
+	recorded_as true
+	refused "being.recorded" hvctl record r --out $RUN/r2.rec
+	[ ! -e $RUN/r2.rec ] || no "a refused recording leaves a file"
+	refused "exists new.file" hvctl record r --out $RUN/r.rec
+	refused "no.such.machine" hvctl record nobody --out $RUN/r2.rec
+	start r
+	uplink
+	wait_line r "VM end" 300
+	no_failures r
+	with="$(descriptors vmworker) $(descriptors storvsp) $(descriptors netvsp0) $(descriptors ic)"
+	kill -INT $job
+	wait $job || no "hvctl record ends with $?"
+	for p in vmworker storvsp netvsp ic; do
+		n=$(sed -n '/"records"/,/}/s/.*"'$p'": \([0-9]*\).*/\1/p' /tmp/recorded)
+		[ "${n:-0}" -gt 0 ] || no "nothing of $p: $(tr -d '\n' </tmp/recorded)"
+	done
+	grep -q '"malformed": 0' /tmp/recorded || no "malformed records: $(tr -d '\n' </tmp/recorded)"
+	[ "$(wc -c <$RUN/r.rec)" = "$(sed -n 's/.*"bytes": \([0-9]*\).*/\1/p' /tmp/recorded)" ] || no "the file has $(wc -c <$RUN/r.rec) bytes"
+	recorded_as false
+	rounds=$(lines r "VM work round")
+	wait_for 240 more_lines r "VM work round" $((rounds + 1)) || no "no disk work after the recording"
+	is "storvsp's descriptors afterwards" "$(($(descriptors storvsp) + 1))" "$(echo $with | cut -d' ' -f2)"
+	hvctl kill r >/dev/null 2>&1
+	start r
+	wait_line r "VM end" 300
+	recorded_as false
+	is "storvsp's descriptors by default" "$(($(descriptors storvsp) + 1))" "$(echo $with | cut -d' ' -f2)"
+	gone r
+	nothing_left $POOL
+	finish "$(sed -n '/"records"/,/}/s/[ ",]//gp' /tmp/recorded | tr '\n' ' ')"
+}
 group_ps() {
 	begin ps
 	echo "RT json ps $(hvctl ps --json | tr -d '\n')"

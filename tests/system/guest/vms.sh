@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The main job, in the root: the manager, two guests with disk and network, and what a newcomer wants to see of them.
 # Comes with the initramfs as /x/vms.sh; /x also has the programs, the guests' kernel (guest.bz) and initramfs (guest.gz).
-# With a file /x/keep the guests go on. The word vmvps=N of the kernel's command line: virtual processors of each guest.
+# With a file /x/keep the guests go on; with /x/record what they send is recorded, into /vm/NAME.rec. The word vmvps=N of the kernel's command line: virtual processors of each guest.
 # Lines for the harness start with "RT ": show TEXT, step TEXT, pass|fail NAME TEXT.
 export PATH=/bin:/x
 fail() {
@@ -65,6 +65,12 @@ define one 10.77.0.11 vmbus,disk:data,ping:10.77.0.1,serve:2
 define two 10.77.0.12 vmbus,disk:data,ping:10.77.0.11,fetch:10.77.0.11
 for g in one two; do
 	echo "RT step guest $g: start"
+	if [ -e /x/record ]; then
+		rm -f /vm/$g.rec
+		hvctl record $g --out /vm/$g.rec --seconds 3600 >/run/redoubt/$g.recorded 2>&1 &
+		n=0
+		while [ ! -s /vm/$g.rec ] && [ $n -lt 100 ]; do n=$((n + 1)); sleep 0.1; done
+	fi
 	hvctl start $g >/run/redoubt/start 2>&1 || { fail $g "hvctl start: $(tail -1 /run/redoubt/start)"; exit 1; }
 done
 n=0
@@ -107,6 +113,7 @@ for g in one two; do
 		echo "RT fail stop-$g $(tail -1 /run/redoubt/stop)"
 	fi
 done
+[ ! -e /x/record ] || { sleep 1; show cat /run/redoubt/one.recorded /run/redoubt/two.recorded; umount /vm; }
 show hvctl list
 hvctl info --json 2>/dev/null | tr -d '\n' | sed 's/^/RT json /'
 echo

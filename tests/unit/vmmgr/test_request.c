@@ -59,7 +59,7 @@ static void test_verbs(void **state)
 	} named[] = { { "delete", REQUEST_DELETE }, { "start", REQUEST_START },
 		      { "stop", REQUEST_STOP },     { "kill", REQUEST_KILL },
 		      { "show", REQUEST_SHOW },     { "console", REQUEST_CONSOLE },
-		      { "ps", REQUEST_PS } };
+		      { "ps", REQUEST_PS },         { "record", REQUEST_RECORD } };
 	char line[128];
 
 	(void)state;

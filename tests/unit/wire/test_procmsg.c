@@ -42,6 +42,7 @@ static const struct good all[] = {
 	{ PM_IC_SHUTDOWN, sizeof(struct pm_ic_shutdown), 0 },
 	{ PM_STOP, sizeof(struct pm_plain), 0 },
 	{ PM_LINK, sizeof(struct pm_link), 0 },
+	{ PM_RECORD, sizeof(struct pm_record), 1 },
 	{ PM_READY, sizeof(struct pm_plain), 0 },
 	{ PM_STATUS_WORKER, sizeof(struct pm_status_worker), 0 },
 	{ PM_STATUS_IC, sizeof(struct pm_status_ic), 0 },
