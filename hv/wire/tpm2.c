@@ -314,5 +314,10 @@ bool tpm2_order(struct tpm2_digests *d, const struct tcglog *l)
 			return false;
 		}
 	}
-	return d->count == l->alg_count;
+	/* TPM2_PCR_Event hashes for every bank that the TPM can have; those behind are not active. */
+	if (d->count < l->alg_count) {
+		return false;
+	}
+	d->count = l->alg_count;
+	return true;
 }

@@ -49,7 +49,7 @@ bool tpm2_take_pcr(const uint8_t *p, size_t n, uint16_t alg, struct tpm2_digests
 bool tpm2_take_event(const uint8_t *p, size_t n, struct tpm2_digests *out);
 /* True where every digest is zero. */
 bool tpm2_is_zero(const struct tpm2_digests *d);
-/* Puts the digests into the order of the log's header. false: not the same banks, or another size. */
+/* Keeps the digests of the log's banks, in the order of its header. false: one is missing, or has another size. */
 bool tpm2_order(struct tpm2_digests *d, const struct tcglog *l);
 
 #endif

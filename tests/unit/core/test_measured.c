@@ -124,7 +124,11 @@ static uint32_t answer_body(uint32_t code)
 		tpm.event_n[tpm.events++] = n;
 		size_at = tpm.out_n;
 		be(0, 4);
-		be(tpm.fault == ONE_DIGEST ? 1 : 2, 4);
+		be(tpm.fault == ONE_DIGEST ? 1 : 3, 4);
+		if (tpm.fault !=
+		    ONE_DIGEST) { /* of a bank that is not active: hashed all the same */
+			digest(TCG_ALG_SHA384, 0xee);
+		}
 		digest(TCG_ALG_SHA256,
 		       (uint8_t)(0xa0 + tpm.events)); /* not in the header's order */
 		if (tpm.fault != ONE_DIGEST) {
