@@ -212,12 +212,10 @@ void attest_start(const struct boot_handoff *h)
 	report_set_hypervisor(h->measured[ATTEST_HYPERVISOR].digest, REDOUBT_SVN);
 	if (before(h) && measure(h)) {
 		state = ATTEST_OK;
-		report_set_state(state);
 		reason = "yes";
 		log_info("attestation: firmware's and own events in the log, %u bytes", log_size);
 		return;
 	}
-	report_set_state(state);
 	log_warn("NOT ATTESTABLE: %s", reason);
 	if (!report_key_exists() && report_key_make(NULL, 0) != ATTEST_OK) {
 		log_warn("no report key: no healthy source of randomness");

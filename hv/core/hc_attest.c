@@ -5,6 +5,7 @@
  */
 #include "attest/core/cose.h"
 #include "attest/core/token.h"
+#include "hv/core/attest.h"
 #include "hv/core/hypercall.h"
 #include "hv/core/report.h"
 #include "hv/core/report_key.h"
@@ -24,17 +25,11 @@ _Static_assert(RD_NONCE_MAX == ATTEST_NONCE_MAX && RD_REPORT_DATA == ATTEST_REPO
 
 static uint8_t hypervisor[ATTEST_DIGEST];
 static uint64_t hypervisor_svn;
-static enum attest_state state = ATTEST_NO_TPM;
 
 void report_set_hypervisor(const uint8_t digest[ATTEST_DIGEST], uint64_t svn)
 {
 	__builtin_memcpy(hypervisor, digest, sizeof(hypervisor));
 	hypervisor_svn = svn;
-}
-
-void report_set_state(enum attest_state now)
-{
-	state = now;
 }
 
 /* Locks: partitions_lock. Why nothing may be measured any more; NULL in *out then. */
@@ -129,7 +124,7 @@ enum hv_status hc_get_report_key(struct vp *vp, struct hcall *h)
 	struct rd_report_key *o = (struct rd_report_key *)h->out;
 
 	(void)vp;
-	o->state = state;
+	o->state = attest_state();
 	o->size = (uint32_t)report_key_cose(o->cose, sizeof(o->cose));
 	if (o->size != 0) {
 		__builtin_memcpy(o->bootseed, report_key_bootseed(), sizeof(o->bootseed));

@@ -10,7 +10,6 @@
 #include "hv/core/log.h"
 #include "hv/core/owner.h"
 #include "hv/core/protect.h"
-#include "hv/core/report_key.h"
 #include "hv/core/root.h"
 #include "hv/core/version.h"
 
@@ -53,9 +52,6 @@ void hv_main(void)
 	root_protection(arch_iommu_count() != 0 ? RD_PROT_IOMMU : 0, RD_PROT_IOMMU);
 	report(h);
 	root_protection(RD_PROT_RO_AFTER_INIT, 0);
-	if (!report_key_exists() && report_key_make(NULL, 0) != ATTEST_OK) {
-		log_warn("no report key: the processor has no healthy source of randomness");
-	}
 	arch_seal();
 	log_release_serial();
 	__atomic_store_n(&cpu_table[0].online, 1, __ATOMIC_SEQ_CST);

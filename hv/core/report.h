@@ -7,7 +7,5 @@
 
 /* What the boot code measured of the hypervisor itself: event 1 of PCR 22. Before the root runs. */
 void report_set_hypervisor(const uint8_t digest[ATTEST_DIGEST], uint64_t svn);
-/* Whether this boot can be attested; ATTEST_NO_TPM until somebody says otherwise. Before the root runs. */
-void report_set_state(enum attest_state now);
 
 #endif

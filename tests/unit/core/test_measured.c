@@ -5,6 +5,7 @@
 #include "attest/core/event.h"
 #include "hv/arch/fake/fake.h"
 #include "hv/core/attest.h"
+#include "hv/core/hypercall.h"
 #include "hv/core/report_key.h"
 #include "hv/core/tpm_tis.h"
 #include "hv/wire/tcglog.h"
@@ -319,6 +320,18 @@ static void machine(enum fault fault)
 	measured(ATTEST_CMDLINE, 5, strlen(k->args));
 }
 
+/* The root is told the same by the hypercall that its attestation agent makes. */
+static void root_is_told(void)
+{
+	uint8_t in[PAGE_SIZE], out[PAGE_SIZE] = { 0 };
+	struct hcall call = { .in = in, .out = out };
+	const struct rd_report_key *key = (const struct rd_report_key *)out;
+
+	assert_int_equal(hc_get_report_key(NULL, &call), HV_SUCCESS);
+	assert_int_equal(key->state, attest_state());
+	assert_int_equal(key->size != 0, report_key_exists());
+}
+
 static void expect(enum fault fault, enum attest_state state, const char *words)
 {
 	machine(fault);
@@ -326,6 +339,7 @@ static void expect(enum fault fault, enum attest_state state, const char *words)
 	if (attest_state() != state || strstr(attest_reason(), words) == NULL) {
 		fail_msg("fault %d: state %d, \"%s\"", fault, attest_state(), attest_reason());
 	}
+	root_is_told();
 	assert_true(tpm.active == -1 || tpm.fault == ABSENT || tpm.fault == NO_LOCALITY);
 }
 
@@ -440,6 +454,7 @@ static void test_no_randomness(void **state)
 	fake.no_random = true;
 	attest_start(&h);
 	assert_int_equal(attest_state(), ATTEST_NO_RANDOM);
+	root_is_told();
 	assert_false(report_key_exists());
 }
 
@@ -476,6 +491,7 @@ static void test_before(void **state)
 		assert_int_equal(fake.mmio_count, 0);
 		assert_int_equal(le32(fake_ram(TABLE_AT) + ACPI_TPM2_LENGTH), 0x77777777);
 		assert_true(report_key_exists());
+		root_is_told();
 	}
 }
 
