@@ -6,8 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-/* 2.23.133.8.3, tcg-kp-AIKCertificate */
+/* 2.23.133.8.3, tcg-kp-AIKCertificate, and .1, tcg-kp-EKCertificate */
 static const char aik_purpose[] = { 0x67, (char)0x81, 0x05, 0x08, 0x03 };
+static const char ek_purpose[] = { 0x67, (char)0x81, 0x05, 0x08, 0x01 };
 
 static int64_t seconds(const mbedtls_x509_time *t)
 {
@@ -72,11 +73,11 @@ static const char *same_key(mbedtls_x509_crt *cert, const struct tpm_public *ak)
 	return NULL;
 }
 
-static const char *judge_chain(const struct policy *p, const struct tpm_public *ak,
-			       mbedtls_x509_crt *chain, int64_t now)
+static const char *judge_chain(mbedtls_x509_crt *authorities, const struct tpm_public *key,
+			       mbedtls_x509_crt *chain, const char purpose[5], int64_t now)
 {
 	uint32_t flags = 0;
-	int result = mbedtls_x509_crt_verify_with_profile(chain, p->authorities, NULL,
+	int result = mbedtls_x509_crt_verify_with_profile(chain, authorities, NULL,
 							  &mbedtls_x509_crt_profile_next, NULL,
 							  &flags, judge_time, &now);
 
@@ -87,16 +88,33 @@ static const char *judge_chain(const struct policy *p, const struct tpm_public *
 		       : (flags & (MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_KEY |
 				   MBEDTLS_X509_BADCERT_BAD_PK)) != 0
 			       ? "a certificate has a weak signature or key"
-			       : "the certificate leads to no authority that the policy names";
+			       : "the certificate leads to no authority that you trust";
 	}
 	if (chain->ca_istrue) {
 		return "the key's certificate is an authority's";
 	}
-	if (mbedtls_x509_crt_check_extended_key_usage(chain, aik_purpose, sizeof(aik_purpose)) !=
-	    0) {
-		return "the certificate is not for an attestation key";
+	if (mbedtls_x509_crt_check_extended_key_usage(chain, purpose, sizeof(aik_purpose)) != 0) {
+		return "the certificate is for another purpose";
 	}
-	return same_key(chain, ak);
+	return same_key(chain, key);
+}
+
+const char *chain_ek(const struct tpm_public *ek, const uint8_t *cert, size_t cert_n,
+		     const uint8_t *ca, size_t ca_n, int64_t now)
+{
+	const char *bad = "the endorsement key's certificate is malformed";
+	mbedtls_x509_crt chain, authorities;
+
+	mbedtls_x509_crt_init(&chain);
+	mbedtls_x509_crt_init(&authorities);
+	if (mbedtls_x509_crt_parse(&authorities, ca, ca_n) != 0) {
+		bad = "--ca is malformed: give certificates in PEM, or one in DER";
+	} else if (mbedtls_x509_crt_parse(&chain, cert, cert_n) == 0) {
+		bad = judge_chain(&authorities, ek, &chain, ek_purpose, now);
+	}
+	mbedtls_x509_crt_free(&chain);
+	mbedtls_x509_crt_free(&authorities);
+	return bad;
 }
 
 bool chain_trusted(struct verdict *v, const struct policy *p, const struct tpm_public *ak,
@@ -129,7 +147,7 @@ bool chain_trusted(struct verdict *v, const struct policy *p, const struct tpm_p
 		read = mbedtls_x509_crt_parse_der(&chain, cert[i].at, cert[i].n) == 0;
 	}
 	if (read) {
-		bad = judge_chain(p, ak, &chain, now);
+		bad = judge_chain(p->authorities, ak, &chain, aik_purpose, now);
 	}
 	mbedtls_x509_crt_free(&chain);
 	return bad == NULL ? verdict_ok(v, "ak.trusted",

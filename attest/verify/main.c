@@ -26,6 +26,7 @@ static const char usage[] =
 	"          [--kernel HEX] [--initrd HEX] [--cmdline HEX] [--loaded-file HEX] [--boot-application HEX] [--svn N]\n"
 	"          [--vm NAME=HEX | --host] [--out F]       a policy; redoubt-measure(1) prints the digests\n"
 	"  enroll  --ek F --ak F --out CREDENTIAL --secret F        a credential for ActivateCredential\n"
+	"          [--ek-cert F --ca F [--time T]]  whether the TPM's maker vouches for the endorsement key\n"
 	"  enroll  --check --secret F --recovered F                 whether the TPM opened it\n"
 	"  nonce   [BYTES]                          a fresh nonce (32 bytes), in hexadecimal\n"
 	"\n"

@@ -4,6 +4,7 @@
  * attestation key (TPM 2.0 Library, Part 1, section 24, Credential Protection). Files in, files out: challenge makes
  * the credential and keeps the secret, check compares what the TPM recovered.
  */
+#include "attest/verify/chain.h"
 #include "attest/verify/crypto.h"
 #include "attest/verify/input.h"
 #include "attest/verify/platform.h"
@@ -13,8 +14,10 @@
 #include <mbedtls/md.h>
 #include <mbedtls/rsa.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define SECRET_BYTES 32u
 #define SEED_BYTES 32u /* of the EK's name algorithm, SHA-256 */
@@ -117,8 +120,48 @@ static const char *make_credential(const struct tpm_public *ek, const uint8_t *n
 }
 
 struct words {
-	const char *ek, *ak, *out, *secret, *recovered;
+	const char *ek, *ak, *out, *secret, *recovered, *cert, *ca, *time;
 };
+
+/* A PEM file as mbedtls wants it, with a NUL behind it; DER as it is. */
+static bool read_certificates(const char *path, struct input *in)
+{
+	uint8_t *longer;
+
+	if (!input_read(path, in)) {
+		return false;
+	}
+	longer = realloc(in->at, in->n + 1);
+	if (longer != NULL) {
+		in->at = longer;
+		in->at[in->n] = '\0';
+		in->n += in->n != 0 && in->at[0] != 0x30 ? 1 : 0;
+	}
+	return longer != NULL || usage_error("out of memory") == 0;
+}
+
+/* The maker of the TPM vouches for the endorsement key. False where files cannot be read; *bad: why it is refused. */
+static bool judge_certificate(const struct words *w, const struct tpm_public *ek, const char **bad)
+{
+	struct input cert = { NULL, 0 }, ca = { NULL, 0 };
+	int64_t now = time(NULL);
+	bool read;
+
+	if (w->cert == NULL) {
+		return true;
+	}
+	if (w->time != NULL && !policy_time(w->time, &now)) {
+		return usage_error("--time %s: write for example 2027-01-31T00:00:00Z", w->time) ==
+		       0;
+	}
+	read = read_certificates(w->cert, &cert) && read_certificates(w->ca, &ca);
+	if (read) {
+		*bad = chain_ek(ek, cert.at, cert.n, ca.at, ca.n, now);
+	}
+	input_free(&cert);
+	input_free(&ca);
+	return read;
+}
 
 static int challenge(const struct words *w)
 {
@@ -129,7 +172,7 @@ static int challenge(const struct words *w)
 	const char *bad = NULL;
 	size_t n = 0, name_n = 0;
 	struct verdict v;
-	bool fit;
+	bool fit, readable = true;
 
 	if (!input_read(w->ek, &ek_in) || !input_read(w->ak, &ak_in)) {
 		input_free(&ek_in);
@@ -138,7 +181,8 @@ static int challenge(const struct words *w)
 	if (!tpm_public_parse(ek_in.at, ek_in.n, &ek, &why) ||
 	    !tpm_public_parse(ak_in.at, ak_in.n, &ak, &why)) {
 		bad = why.field;
-	} else if ((bad = judge_ek(&ek)) == NULL) {
+	} else if ((bad = judge_ek(&ek)) == NULL && (readable = judge_certificate(w, &ek, &bad)) &&
+		   bad == NULL) {
 		verdict_begin(&v);
 		fit = platform_attributes(&v, &ak);
 		verdict_end(&v);
@@ -151,6 +195,9 @@ static int challenge(const struct words *w)
 	}
 	input_free(&ek_in);
 	input_free(&ak_in);
+	if (!readable) {
+		return VERDICT_USAGE;
+	}
 	if (bad != NULL) {
 		fprintf(stderr, "redoubt-verify: enroll: %s\n", bad);
 		return VERDICT_NOT_AUTHENTIC;
@@ -197,6 +244,9 @@ int verb_enroll(int argc, char **argv)
 					     { "out", &w.out, NULL },
 					     { "secret", &w.secret, NULL },
 					     { "recovered", &w.recovered, NULL },
+					     { "ek-cert", &w.cert, NULL },
+					     { "ca", &w.ca, NULL },
+					     { "time", &w.time, NULL },
 					     { "check", NULL, &checking } };
 	unsigned int none;
 
@@ -206,6 +256,9 @@ int verb_enroll(int argc, char **argv)
 	}
 	if (checking && w.secret != NULL && w.recovered != NULL) {
 		return check(&w);
+	}
+	if ((w.cert == NULL) != (w.ca == NULL)) {
+		return usage_error("enroll: --ek-cert and --ca go together");
 	}
 	if (!checking && w.ek != NULL && w.ak != NULL && w.out != NULL && w.secret != NULL) {
 		return challenge(&w);
