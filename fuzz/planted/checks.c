@@ -19,7 +19,7 @@
 
 #define CHECKS_MAX 4096
 #define INPUTS_MAX 4096
-#define LIMIT 10 /* seconds of CPU without one check */
+#define LIMIT 2 /* seconds of CPU without one check */
 
 unsigned planted_deleted;
 uint64_t planted_verdict;
