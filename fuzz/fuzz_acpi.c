@@ -86,6 +86,28 @@ static void build(uint8_t *m, uint64_t size, bool sums)
 	mend(m + RSDP, 36, m + RSDP + 32);
 }
 
+/* The log's place is entered without a change of the table's sum. */
+static void set_log(uint8_t *memory, uint64_t size, const struct acpi_info *a)
+{
+	uint8_t *p = memory + a->tpm2_addr, sum = 0, again = 0;
+	uint32_t len;
+
+	if (a->tpm2_addr == 0 || !a->tpm2_log) {
+		return;
+	}
+	CHECK(range_within(a->tpm2_addr, 76, size));
+	len = le32(p + 4);
+	CHECK(len >= 76 && range_within(a->tpm2_addr, len, size));
+	for (uint32_t i = 0; i < len; i++) {
+		sum = (uint8_t)(sum + p[i]);
+	}
+	acpi_tpm2_set_log(p, 0x123456789abcdef0, 0x87654321);
+	for (uint32_t i = 0; i < len; i++) {
+		again = (uint8_t)(again + p[i]);
+	}
+	CHECK(sum == again);
+}
+
 static void check(const struct acpi_info *a)
 {
 	bool enabled = false;
@@ -153,6 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (acpi_parse(&v, rsdp, &info, &why)) {
 		CHECK(why.what == NULL || (why.field != NULL && why.remedy != NULL));
 		check(&info);
+		set_log(memory, v.size, &info);
 	} else {
 		CHECK(why.what != NULL && why.field != NULL && why.remedy != NULL);
 	}
