@@ -38,6 +38,7 @@ static void start(void)
 	for (unsigned i = 0; i < VPS; i++) {
 		*partition_root->vp[i] = saved_vp[i];
 		*partition_root->vp[i]->arch = saved_arch[i];
+		partition_root->vp[i]->arch->loaded = cpu_table[i].loaded == partition_root->vp[i];
 		for (unsigned t = 0; t < CPU_TIMER_COUNT; t++) {
 			cpu_table[i].timer[t] = UINT64_MAX;
 		}
