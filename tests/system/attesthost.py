@@ -12,7 +12,7 @@ from pathlib import Path
 
 import images
 import machine as mc
-from rootcase import BOOT_TIME, FACTOR, FATAL, QUIET
+from rootcase import BOOT_TIME, FACTOR, FATAL
 
 OPTIONS = "pool=640M"
 CONFIG = b"loglevel = info\n"
@@ -24,6 +24,7 @@ kernel: /vm/{kernel}
 initrd: /vm/guest.gz
 cmdline: console=ttyS0 quiet panic=-1 vmend=wait
 """
+SILENCE = 200 * FACTOR     # seconds: GRUB says nothing while firmware hashes what it reads
 TOOLS = ("redoubt-verify", "redoubt-measure")
 
 
@@ -127,7 +128,7 @@ class Host:
         self.m = m
 
     def wait(self):
-        self.m.expect(r"\bRT ready\b", BOOT_TIME, fail=FATAL, quiet=QUIET)
+        self.m.expect(r"\bRT ready\b", BOOT_TIME, fail=FATAL, quiet=SILENCE)
         self.m.expect(r"^RT ask", 120 * FACTOR, fail=FATAL + r"|^RT fail")
 
     def ask(self, *words, limit=120):
