@@ -12,8 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+DYNAMIC = ("attestd",)      # Debian has tss2 as a shared library only; it is loaded before the sandbox closes
 CALLBACKS = ("vmmgr", "storvsp", "netvsp", "ic", "redoubt-verify")      # the others take no function's address
-PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch", "redoubt-verify", "redoubt-measure")
+PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch", "redoubt-verify", "redoubt-measure", *DYNAMIC)
 
 
 def run(*words):
@@ -26,7 +27,7 @@ def faults(path):
     segments = re.findall(r"^\s+(\w+)\s+0x\w+ 0x\w+ 0x\w+ 0x\w+ 0x\w+ ([RWE ]{3}) ", text, re.M)
     if not re.search(r"Type:\s+DYN", text) or "FLAGS_1" not in text or " PIE" not in text:
         yield "is no PIE: its addresses are not random"
-    if any(kind == "INTERP" for kind, _ in segments):
+    if path.name not in DYNAMIC and any(kind == "INTERP" for kind, _ in segments):
         yield "asks for a dynamic loader: a sandbox has no files"
     if not any(kind == "GNU_RELRO" for kind, _ in segments) or "BIND_NOW" not in text:
         yield "has no full RELRO"
