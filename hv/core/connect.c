@@ -316,10 +316,13 @@ enum hv_status hc_connect_port(struct vp *vp, struct hcall *h)
 	if (p != NULL && p->state == RD_PARTITION_DYING) {
 		s = HV_INVALID_PARTITION_STATE;
 	} else if (p != NULL) {
+		bool fits;
+
+		lock_acquire(&ports_lock);
+		fits = ports[q.port].type == q.type && ports[q.port].child == p->id;
+		lock_release(&ports_lock);
 		lock_acquire(&p->lock);
-		s = ports[q.port].type == q.type && ports[q.port].child == p->id
-			    ? connect(p, q.connection, q.port)
-			    : HV_INVALID_PORT_ID;
+		s = fits ? connect(p, q.connection, q.port) : HV_INVALID_PORT_ID;
 		lock_release(&p->lock);
 	}
 	lock_release(&partitions_lock);
