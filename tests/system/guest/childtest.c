@@ -343,6 +343,24 @@ static void step_ports(int vp, const struct hv_message *message, int rounds)
 	}
 }
 
+/* Without a time limit: poll() looks again when one ends, and would find what nobody told it. */
+static void *blocked_poll(void *fd)
+{
+	return (void *)(intptr_t)ready(*(int *)fd, -1);
+}
+
+static void *join_soon(pthread_t thread)
+{
+	struct timespec limit;
+	void *result;
+
+	WANT(clock_gettime(CLOCK_REALTIME, &limit) == 0);
+	limit.tv_sec += PATIENCE / 1000;
+	errno = pthread_timedjoin_np(thread, &result, &limit);
+	WANT(errno == 0);
+	return result;
+}
+
 static void check_vp(void)
 {
 	const int rounds = 1000;
@@ -353,6 +371,7 @@ static void check_vp(void)
 	struct rd_create_vp again = { .vp = 0 };
 	volatile uint64_t *counter;
 	unsigned char *memory;
+	pthread_t reader;
 	uint64_t seen;
 
 	WANT(message != MAP_FAILED);
@@ -374,7 +393,10 @@ static void check_vp(void)
 	WANT_ERROR(run(vp, 0, 1, 0), EBUSY);
 	WANT_ERROR(registers(vp, RD_IOCTL_GET_REGS, list, 2), EBUSY);
 	WANT(ready(vp, 0) == 0);
+	WANT(pthread_create(&reader, NULL, blocked_poll, &vp) == 0);
+	usleep(200000); /* it waits by then */
 	WANT(ioctl(p, RD_IOCTL_STOP) == 0);
+	WANT(join_soon(reader) == (void *)POLLHUP);
 	seen = *counter;
 	usleep(100000);
 	WANT(seen != 0 && *counter == seen);
