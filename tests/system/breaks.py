@@ -94,7 +94,7 @@ BREAKS = (
      "guest:^guests-module-on-6.1-q35 (childtest-vp|manager-end)"),
     (3, "the module stays while a partition lives", "hv/root/partition.c",
      "static const struct file_operations rd_partition_fops = {\n\t.owner = THIS_MODULE,",
-     "static const struct file_operations rd_partition_fops = {", "guest:^guests-life-on-6.1-q35 module-in-use"),
+     "static const struct file_operations rd_partition_fops = {", "guest:^guests-module-on-6.1-q35 (childtest-args|manager-end)"),
     # 4. processes
     (4, "no system call but those of the list", "mitigations/sandbox/sandbox.c",
      "seccomp_init(SCMP_ACT_KILL_PROCESS)", "seccomp_init(SCMP_ACT_ALLOW)", "unit:hostlib.sandbox"),

@@ -171,6 +171,17 @@ static void want_none_left(void)
 	WANT(partitions() == 0);
 }
 
+/* How many descriptors and others keep the module in place. */
+static int module_users(void)
+{
+	FILE *f = fopen("/sys/module/redoubt/refcnt", "re");
+	int users = -1;
+
+	WANT(f && fscanf(f, "%d", &users) == 1);
+	fclose(f);
+	return users;
+}
+
 /* --- checks --- */
 
 static void check_args(void)
@@ -191,7 +202,7 @@ static void check_args(void)
 	struct rd_intercept_ports ports = { .first = 2, .last = 1 };
 	struct rd_create_vp vp = { .vp = 1 };
 	struct rd_post post = { .sint = 2, .message = { .type = 1, .payload_size = 8 } };
-	int p, v;
+	int p, v, users;
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct rd_create_partition q = bad[i].q;
@@ -200,7 +211,9 @@ static void check_args(void)
 			fail("bad partition %u: errno %d", i, errno);
 	}
 	WANT_ERROR(ioctl(device, RD_IOCTL_MEMORY), ENOTTY);
+	users = module_users();
 	p = create(16, 1);
+	WANT(module_users() == users + 1);
 	WANT(fcntl(p, F_GETFD) & FD_CLOEXEC);
 	WANT_ERROR(ioctl(p, RD_IOCTL_RUN), ENOTTY);
 	WANT_ERROR(ioctl(p, RD_IOCTL_CREATE_VP, &vp), EINVAL);
@@ -218,6 +231,7 @@ static void check_args(void)
 	vp.vp = 0;
 	v = ioctl(p, RD_IOCTL_CREATE_VP, &vp);
 	WANT(v >= 0);
+	WANT(module_users() == users + 2);
 	WANT(ioctl(p, RD_IOCTL_POST, &post) == 0);
 	post.message.flags = 1;
 	WANT_ERROR(ioctl(p, RD_IOCTL_POST, &post), EINVAL);
