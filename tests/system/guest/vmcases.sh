@@ -345,9 +345,10 @@ group_record() {
 	rounds=$(lines r "VM work round")
 	wait_for 240 more_lines r "VM work round" $((rounds + 1)) || no "no disk work after the recording"
 	is "storvsp's descriptors afterwards" "$(($(descriptors storvsp) + 1))" "$(echo $with | cut -d' ' -f2)"
+	ended=$(lines r "VM end")
 	hvctl kill r >/dev/null 2>&1
 	start r
-	wait_line r "VM end" 300
+	wait_for 300 more_lines r "VM end" "$ended" || no "the second start does not end"
 	recorded_as false
 	is "storvsp's descriptors by default" "$(($(descriptors storvsp) + 1))" "$(echo $with | cut -d' ' -f2)"
 	gone r
