@@ -16,6 +16,9 @@ static void event(const struct log *l, const struct log_event *e, const uint8_t 
 		CHECK_FUZZ(e->digest[i] > data && e->digest[i] + l->bank[i].size <= data + size);
 	}
 	CHECK_FUZZ(log_startup_locality(e) >= -1 && log_startup_locality(e) <= 255);
+	CHECK_FUZZ(!log_remark(e) || log_data_hashed(e));
+	CHECK_FUZZ(!log_remark(e) || e->type == EV_SEPARATOR ||
+		   memchr(e->data.at, 0, e->data.n) == NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -67,6 +67,11 @@ struct log_rules {
 /* The rules that hold beside the digests: NULL, or which of them the event breaks. */
 const char *log_rule(struct log_rules *r, const struct log *l, const struct log_event *e);
 
+/*
+ * Whether the event says only that something happened, and cannot be a program, whatever its digest: a separator, or an EV_EFI_ACTION of
+ * printable text (no image for firmware to start is text). Its digest has to be that of its data: log_data_hashed().
+ */
+bool log_remark(const struct log_event *e);
 /* Whether the event's digest has to be the hash of its data, by its type. */
 bool log_data_hashed(const struct log_event *e);
 /* Name of an event type, or NULL for an unknown one. Static. */

@@ -146,3 +146,16 @@ bool log_data_hashed(const struct log_event *e)
 	return e->type == EV_SEPARATOR || e->type == EV_EFI_ACTION || e->type == EV_ACTION ||
 	       (e->type == EV_EVENT_TAG && e->pcr == ATTEST_PCR);
 }
+
+bool log_remark(const struct log_event *e)
+{
+	if (e->type != EV_EFI_ACTION) {
+		return e->type == EV_SEPARATOR && e->data.n == 4;
+	}
+	for (size_t i = 0; i < e->data.n; i++) {
+		if (e->data.at[i] < 0x20 || e->data.at[i] > 0x7e) {
+			return false;
+		}
+	}
+	return true;
+}

@@ -71,17 +71,24 @@ static bool is_word(const json_t *value, const char *word)
 static bool add_digest(const struct reader *r, const char *key, const json_t *item,
 		       struct policy_list *out)
 {
+	uint8_t(*more)[TPM_DIGEST_MAX];
 	size_t n;
 
 	if (is_word(item, "absent")) {
 		out->absent = true;
 		return true;
 	}
-	if (!json_is_string(item) || out->count == POLICY_LIST_MAX ||
-	    !input_hex(json_string_value(item), out->digest[out->count], out->n, &n) ||
-	    n != out->n) {
-		return refuse(r, key, "not a digest of %u hexadecimal digits%s", 2u * out->n,
-			      out->count == POLICY_LIST_MAX ? ", or more than 64 of them" : "");
+	if (out->count == POLICY_DIGESTS_MAX) {
+		return refuse(r, key, "more than %u digests", POLICY_DIGESTS_MAX);
+	}
+	more = realloc(out->digest, (out->count + 1u) * sizeof(*more));
+	if (more == NULL) {
+		return refuse(r, key, "out of memory");
+	}
+	out->digest = more;
+	if (!json_is_string(item) ||
+	    !input_hex(json_string_value(item), more[out->count], out->n, &n) || n != out->n) {
+		return refuse(r, key, "not a digest of %u hexadecimal digits", 2u * out->n);
 	}
 	out->count++;
 	return true;
@@ -285,6 +292,11 @@ static bool key_boot_applications(const struct reader *r, const char *key, const
 	return take_list(r, key, value, 32, &r->p->boot_applications);
 }
 
+static bool key_loader_commands(const struct reader *r, const char *key, const json_t *value)
+{
+	return take_list(r, key, value, 32, &r->p->loader_commands);
+}
+
 static bool key_loaded_files(const struct reader *r, const char *key, const json_t *value)
 {
 	return take_list(r, key, value, 32, &r->p->loaded_files);
@@ -439,6 +451,7 @@ static const struct policy_key keys[] = {
 	{ "keys", key_keys, false },
 	{ "pcrs", key_pcrs, false },
 	{ "boot_applications", key_boot_applications, false },
+	{ "loader_commands", key_loader_commands, false },
 	{ "loaded_files", key_loaded_files, false },
 	{ "hypervisor", key_hypervisor, false },
 	{ "options", key_options, false },
@@ -526,6 +539,15 @@ bool policy_read(const char *path, struct policy *p)
 
 void policy_free(struct policy *p)
 {
+	for (unsigned int i = 0; i < TPM_PCRS; i++) {
+		free(p->pcr[i].digest);
+	}
+	for (unsigned int i = 0; i < ATTEST_END; i++) {
+		free(p->event[i].digest);
+	}
+	free(p->boot_applications.digest);
+	free(p->loader_commands.digest);
+	free(p->loaded_files.digest);
 	if (p->authorities != NULL) {
 		mbedtls_x509_crt_free(p->authorities);
 		free(p->authorities);

@@ -13,6 +13,7 @@
 #include "attest/verify/verdict.h"
 
 #define POLICY_LIST_MAX 64u
+#define POLICY_DIGESTS_MAX 4096u
 #define POLICY_NAME_MAX 66u
 
 /* Digests that are accepted. any: everything is; absent: it may be missing, too. */
@@ -20,7 +21,7 @@ struct policy_list {
 	bool any, absent;
 	uint16_t count;
 	uint16_t n; /* bytes of each */
-	uint8_t digest[POLICY_LIST_MAX][TPM_DIGEST_MAX];
+	uint8_t (*digest)[TPM_DIGEST_MAX];
 };
 
 struct policy_name {
@@ -42,6 +43,7 @@ struct policy {
 	mbedtls_x509_crt *authorities;    /* NULL: none */
 	struct policy_list pcr[TPM_PCRS]; /* sha256; count 0 and not any: not judged here (22) */
 	struct policy_list boot_applications; /* PCR 4 */
+	struct policy_list loader_commands;   /* PCR 8 */
 	struct policy_list loaded_files;      /* PCR 9 */
 	struct policy_list
 		event[ATTEST_END]; /* by enum attest_what: digests of Redoubt's own events */

@@ -104,15 +104,14 @@ static bool quote_checks(struct job *j)
 }
 
 /*
- * Every digest of the list is among the events of a PCR; or (every) each event of the PCR has a digest of the list, but
- * for those whose data was hashed: the type of an event proves nothing.
+ * Each event of the PCR has a digest of the list, and there is one at least. remarks: separators and lines of text need none. The
+ * type of an event proves nothing: whatever else it says that it is, it is judged.
  */
-static bool loader_events(struct job *j, uint32_t pcr, const struct policy_list *l, bool every)
+static bool only_listed(struct job *j, uint32_t pcr, const struct policy_list *l, bool remarks)
 {
+	unsigned int found = 0, bank = TPM_BANKS_MAX;
 	struct log_event e;
 	struct wire_fault why;
-	unsigned int found = 0, bank = TPM_BANKS_MAX;
-	bool seen[POLICY_LIST_MAX] = { false };
 	struct log log;
 
 	if (l->any) {
@@ -126,23 +125,23 @@ static bool loader_events(struct job *j, uint32_t pcr, const struct policy_list 
 		bank = log.bank[i].alg == TPM_ALG_SHA256 ? i : bank;
 	}
 	while (bank != TPM_BANKS_MAX && log_next(&log, &e, &why) == LOG_EVENT) {
-		if (e.pcr != pcr || !log_extends(&e) || (every && log_data_hashed(&e))) {
+		if (e.pcr != pcr || !log_extends(&e) || (remarks && log_remark(&e))) {
 			continue;
 		}
-		if (every) {
-			found++;
-			if (!policy_list_has(l, e.digest[bank], 32)) {
-				return false;
-			}
+		if (!policy_list_has(l, e.digest[bank], 32)) {
+			return false;
 		}
-		for (unsigned int i = 0; i < l->count; i++) {
-			if (!seen[i] && memcmp(l->digest[i], e.digest[bank], 32) == 0) {
-				seen[i] = true;
-				found += every ? 0 : 1;
-			}
-		}
+		found++;
 	}
-	return every ? found != 0 : found == l->count;
+	return found != 0;
+}
+
+/* What ran before Redoubt is pinned: without that, other software could have made PCR 22 and all the rest. */
+static bool loader_judged(const struct policy *p)
+{
+	return !(p->boot_applications.any && p->pcr[4].any) &&
+	       !(p->loader_commands.any && p->pcr[8].any) &&
+	       !(p->loaded_files.any && p->pcr[9].any);
 }
 
 static const char *const what_name[] = { "",       "hypervisor", "options",      "kernel",
@@ -163,14 +162,6 @@ static bool reference_checks(struct job *j)
 				"PCR %u has none of the values that the policy has for it", pcr);
 		}
 	}
-	if (!loader_events(j, 4, &p->boot_applications, true)) {
-		return verdict_fail(v, VERDICT_AGAINST_POLICY, "reference",
-				    "boot_applications: firmware started something else (PCR 4)");
-	}
-	if (!loader_events(j, 9, &p->loaded_files, false)) {
-		return verdict_fail(v, VERDICT_AGAINST_POLICY, "reference",
-				    "loaded_files: the loader did not read these files (PCR 9)");
-	}
 	for (unsigned int what = ATTEST_HYPERVISOR; what <= ATTEST_VTL1; what++) {
 		const struct attest_event *e = &j->cache->replay.boot.event[what];
 		const struct policy_list *l = &p->event[what];
@@ -182,8 +173,24 @@ static bool reference_checks(struct job *j)
 				e->what == 0 ? "was not loaded" : "is none that the policy has");
 		}
 	}
-	return verdict_ok(v, "reference",
-			  "firmware, loader, hypervisor and root are those of the policy");
+	if (!only_listed(j, 4, &p->boot_applications, true)) {
+		return verdict_fail(v, VERDICT_AGAINST_POLICY, "reference",
+				    "boot_applications: firmware started something else (PCR 4)");
+	}
+	if (!only_listed(j, 8, &p->loader_commands, false)) {
+		return verdict_fail(v, VERDICT_AGAINST_POLICY, "reference",
+				    "loader_commands: the loader did something else (PCR 8)");
+	}
+	if (!only_listed(j, 9, &p->loaded_files, false)) {
+		return verdict_fail(v, VERDICT_AGAINST_POLICY, "reference",
+				    "loaded_files: the loader read something else (PCR 9)");
+	}
+	return verdict_ok(
+		v, "reference",
+		loader_judged(p)
+			? "firmware, loader, hypervisor and root are those of the policy"
+			: "hypervisor and root are those of the policy; it takes ANY LOADER: "
+			  "other software could have made this report");
 }
 
 static bool binding(struct job *j)
@@ -230,6 +237,7 @@ static void platform_facts(struct job *j)
 				     json_stringn((const char *)e->text.at, e->text.n));
 		}
 	}
+	verdict_fact(v, "loader_judged", json_boolean(loader_judged(j->wish->policy)));
 	verdict_fact(v, "hypervisor_svn",
 		     json_integer((json_int_t)(b->event[ATTEST_HYPERVISOR].svn & INT64_MAX)));
 	verdict_fact(v, "bootseed", json_hex(j->bundle.seed, ATTEST_SEED));

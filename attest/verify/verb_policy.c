@@ -14,9 +14,9 @@
 
 struct words {
 	const char *from, *ak, *authority, *hypervisor, *options, *kernel, *initrd, *cmdline,
-		*loaded, *applications;
+		*loaded, *commands, *applications;
 	const char *vm, *svn, *out;
-	bool host;
+	bool host, any_loader;
 };
 
 /* A list of one: the digest that was typed, else the one that was learned, else "any". */
@@ -36,8 +36,74 @@ static json_t *event_hex(const struct attest_boot *b, enum attest_what what)
 					: NULL;
 }
 
-/* sha256 digests of a PCR's events, but for those whose data is hashed. */
-static json_t *learn_events(const struct span *bytes, uint32_t pcr)
+static json_t *event_digest(const struct log *l, const struct log_event *e)
+{
+	for (uint32_t i = 0; i < l->banks; i++) {
+		if (l->bank[i].alg == TPM_ALG_SHA256) {
+			return json_hex(e->digest[i], 32);
+		}
+	}
+	return NULL;
+}
+
+/* Takes over the digest; NULL is left out. */
+static void add_once(json_t *all, json_t *digest)
+{
+	json_t *other;
+	size_t i;
+
+	json_array_foreach(all, i, other)
+	{
+		if (digest != NULL && json_equal(other, digest)) {
+			json_decref(digest);
+			return;
+		}
+	}
+	if (digest != NULL) {
+		json_array_append_new(all, digest);
+	}
+}
+
+/* A digest that was typed, or a file of lines that begin with one (sha256sum's form). NULL after a line on stderr. */
+static json_t *typed_list(const char *option, const char *typed)
+{
+	struct input in = { NULL, 0 };
+	json_t *all = json_array();
+	uint8_t digest[32];
+	char hex[65] = "";
+	size_t n, at = 0;
+
+	if (input_hex(typed, digest, sizeof(digest), &n) && n == sizeof(digest)) {
+		add_once(all, json_hex(digest, n));
+		return all;
+	}
+	if (!input_read(typed, &in)) {
+		json_decref(all);
+		return NULL;
+	}
+	for (unsigned int line = 1; at < in.n; line++) {
+		const uint8_t *end = memchr(in.at + at, '\n', in.n - at);
+		size_t length = end != NULL ? (size_t)(end - (in.at + at)) : in.n - at;
+
+		memcpy(hex, in.at + at, length < 64 ? length : 64);
+		if (length < 64 || !input_hex(hex, digest, sizeof(digest), &n) ||
+		    (length > 64 && in.at[at + 64] != ' ')) {
+			usage_error(
+				"%s: %s:%u: a line begins with a digest of 64 hexadecimal digits, as sha256sum prints it",
+				option, typed, line);
+			json_decref(all);
+			all = NULL;
+			break;
+		}
+		add_once(all, json_hex(digest, n));
+		at += length + 1;
+	}
+	input_free(&in);
+	return all;
+}
+
+/* sha256 digests of a PCR's events, each once; remarks: but for those that need none (only_listed() in report.c). */
+static json_t *learn_events(const struct span *bytes, uint32_t pcr, bool remarks)
 {
 	json_t *all = json_array();
 	struct log_event e;
@@ -47,12 +113,8 @@ static json_t *learn_events(const struct span *bytes, uint32_t pcr)
 	if (log_open(&l, bytes->at, bytes->n, &why)) {
 		l.fill = true;
 		while (log_next(&l, &e, &why) == LOG_EVENT) {
-			for (uint32_t i = 0;
-			     i < l.banks && e.pcr == pcr && log_extends(&e) && !log_data_hashed(&e);
-			     i++) {
-				if (l.bank[i].alg == TPM_ALG_SHA256) {
-					json_array_append_new(all, json_hex(e.digest[i], 32));
-				}
+			if (e.pcr == pcr && log_extends(&e) && !(remarks && log_remark(&e))) {
+				add_once(all, event_digest(&l, &e));
 			}
 		}
 	}
@@ -109,7 +171,67 @@ static json_t *vms(const struct words *w, const struct learned *l)
 			  : json_array();
 }
 
-static json_t *make(const struct words *w, const struct learned *l)
+/* The firmware's code (0), that of its cards (2) and Secure Boot (7) as they were in the report; their settings change too often. */
+static json_t *pcr_values(const struct learned *l)
+{
+	static const uint16_t learnt[] = { 0, 2, 7 };
+	json_t *all = json_object();
+
+	if (!l->have) {
+		json_object_set_new(all, "0-9,14", json_string("any"));
+		return all;
+	}
+	for (size_t i = 0; i < sizeof(learnt) / sizeof(learnt[0]); i++) {
+		const struct tpm_pcr *p = tpm_pcrs_find(&l->bundle.pcrs, TPM_ALG_SHA256, learnt[i]);
+		char name[2] = { (char)('0' + learnt[i]), '\0' };
+
+		json_object_set_new(all, name,
+				    p != NULL ? json_pack("[o]", json_hex(p->bytes, p->n))
+					      : json_string("any"));
+	}
+	json_object_set_new(all, "1,3-6,8,9,14", json_string("any"));
+	return all;
+}
+
+/* What the policy says of the loader. */
+struct loader {
+	json_t *applications, *commands, *files;
+};
+
+/* One list: typed, learned, or "any", which has to be typed as well. False after a line on stderr. */
+static bool take_loader_list(const struct words *w, const struct learned *l, const char *option,
+			     const char *typed, uint32_t pcr, json_t **out)
+{
+	*out = typed != NULL   ? typed_list(option, typed)
+	       : w->any_loader ? json_string("any")
+	       : l->have       ? learn_events(&l->bundle.log, pcr, pcr == 4)
+			       : NULL;
+	if (*out == NULL && typed == NULL) {
+		usage_error(
+			"%s is missing: what runs before Redoubt could imitate it, so that its digests alone prove "
+			"nothing. Give --from BUNDLE (learned from a report), --boot-application, --loader-command "
+			"and --loaded-file; or accept that with --any-loader",
+			option);
+	}
+	if (*out != NULL && json_is_array(*out) && json_array_size(*out) == 0) {
+		usage_error(
+			"%s: the report has no event of PCR %u, or the file no line: the loader does not measure; use one that does, or --any-loader",
+			option, pcr);
+		json_decref(*out);
+		*out = NULL;
+	}
+	return *out != NULL;
+}
+
+static bool take_loader(const struct words *w, const struct learned *l, struct loader *out)
+{
+	return take_loader_list(w, l, "--boot-application", w->applications, 4,
+				&out->applications) &&
+	       take_loader_list(w, l, "--loader-command", w->commands, 8, &out->commands) &&
+	       take_loader_list(w, l, "--loaded-file", w->loaded, 9, &out->files);
+}
+
+static json_t *make(const struct words *w, const struct learned *l, const struct loader *loader)
 {
 	json_t *all = json_object(), *keys = json_array();
 	uint64_t svn = w->svn != NULL ? strtoull(w->svn, NULL, 10)
@@ -132,13 +254,10 @@ static json_t *make(const struct words *w, const struct learned *l)
 				      json_pack("{s:s}", "certificate_authority", w->authority));
 	}
 	json_object_set_new(all, "keys", keys);
-	json_object_set_new(all, "pcrs", json_pack("{s:s}", "0-9,14", "any"));
-	json_object_set_new(all, "boot_applications",
-			    w->applications != NULL ? json_pack("[s]", w->applications)
-			    : l->have               ? learn_events(&l->bundle.log, 4)
-						    : json_string("any"));
-	json_object_set_new(all, "loaded_files",
-			    w->loaded != NULL ? json_pack("[s]", w->loaded) : json_string("any"));
+	json_object_set_new(all, "pcrs", pcr_values(l));
+	json_object_set_new(all, "boot_applications", loader->applications);
+	json_object_set_new(all, "loader_commands", loader->commands);
+	json_object_set_new(all, "loaded_files", loader->files);
 	json_object_set_new(all, "hypervisor",
 			    one_of(w->hypervisor, event_hex(&l->boot, ATTEST_HYPERVISOR)));
 	json_object_set_new(all, "options",
@@ -164,12 +283,18 @@ static json_t *make(const struct words *w, const struct learned *l)
 
 static int write_policy(const struct words *w, const struct learned *l)
 {
-	json_t *all = make(w, l);
+	struct loader loader = { NULL, NULL, NULL };
+	json_t *all = take_loader(w, l, &loader) ? make(w, l, &loader) : NULL;
 	char *text = json_dumps(all, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	char *lines = NULL;
 	bool ok = text != NULL && asprintf(&lines, "%s\n", text) > 0 &&
 		  output_write(w->out != NULL ? w->out : "-", lines, strlen(lines));
 
+	if (all == NULL) {
+		json_decref(loader.applications);
+		json_decref(loader.commands);
+		json_decref(loader.files);
+	}
 	json_decref(all);
 	free(text);
 	free(lines);
@@ -187,7 +312,9 @@ int verb_make_policy(int argc, char **argv)
 					     { "kernel", &w.kernel, NULL },
 					     { "initrd", &w.initrd, NULL },
 					     { "cmdline", &w.cmdline, NULL },
+					     { "loader-command", &w.commands, NULL },
 					     { "loaded-file", &w.loaded, NULL },
+					     { "any-loader", NULL, &w.any_loader },
 					     { "boot-application", &w.applications, NULL },
 					     { "vm", &w.vm, NULL },
 					     { "svn", &w.svn, NULL },

@@ -80,6 +80,7 @@ GRUB = digest("sha256", b"grub's image")
 FILES = {"hypervisor": b"redoubt.elf in memory", "options": b"loglevel=info", "kernel": b"vmlinuz", "initrd": b"initrd.img",
          "cmdline": b"root=/dev/sda1 quiet"}
 LOADED = digest("sha256", b"redoubt.elf")
+COMMAND = digest("sha256", b"grub_cmd: multiboot2")
 
 
 class Host:
@@ -172,7 +173,7 @@ class Host:
     def policy(self):
         own = {n: [hashlib.sha384(d).hexdigest()] for n, d in FILES.items()}
         return {"version": 1, "expires": "never", "keys": [{"name": self.name().hex()}], "pcrs": {"0-9,14": "any"},
-                "boot_applications": [GRUB.hex()], "loaded_files": [LOADED.hex()], **own, "secure_world": ["absent"],
+                "boot_applications": [GRUB.hex()], "loader_commands": [COMMAND.hex()], "loaded_files": [LOADED.hex()], **own, "secure_world": ["absent"],
                 "minimum_hypervisor": 3, "minimum_vm": 2, "report": "vm",
                 "vms": [{"name": "one", "measurement": hashlib.sha384(b"vm one").hexdigest()}], "debug": "refused",
                 "isolation": "any", "origin": "any", "log_fill": "refused", "unexplained": [], "reset_count": "any"}

@@ -120,6 +120,19 @@ for name, data in FILES.items():
 judge("another GRUB", 3, "reference", with_log(lambda log: log.events.__setitem__(11, (4, 0x80000003, b"p", {b: hashlib.new(b, b"evil").digest() for b in log.banks}))))
 judge("one more application, retyped", 3, "reference", with_log(lambda log: log.events.insert(12, (4, 13, b"p", {b: hashlib.new(b, b"evil").digest() for b in log.banks}))))
 judge("another redoubt.elf read", 3, "reference", with_log(lambda log: log.events.__setitem__(13, (9, 13, b"p", {b: hashlib.new(b, b"evil").digest() for b in log.banks}))))
+image = b"MZ\x90\0" + bytes(60) + b"PE\0\0" + bytes(100)     # small enough to be the event's own data
+judge("one more application, dressed up as an action", 3, "reference", with_log(lambda log: log.events.insert(12, (4, 0x80000007, image, {b: hashlib.new(b, image).digest() for b in log.banks}))))
+judge("one more application, dressed up as a separator of the loader's", 2, "log.rules", with_log(lambda log: log.events.insert(12, (4, 4, image, {b: hashlib.new(b, image).digest() for b in log.banks}))))
+for pcr, what in ((8, "the loader ran another command, too"), (9, "the loader read another file, too")):
+    for kind in (13, 5, 4):       # whatever its type says
+        judge(f"{what}, type {kind}", 3, "reference", with_log(lambda log: log.events.insert(14, (pcr, kind, b"linux /vmlinuz", {b: hashlib.new(b, b"linux /vmlinuz").digest() for b in log.banks}))))
+for pcr in (8, 9):
+    judge(f"the loader measured nothing into PCR {pcr}", 3, "reference", with_log(lambda log: log.events.remove(next(e for e in log.events if e[0] == pcr))))
+for name in ("boot_applications", "loader_commands", "loaded_files"):
+    answer = judge(f"any {name}", 0, None, good, NONCE, policy | {name: "any"})
+    text = next((k["text"] for k in answer.get("checks", []) if k["id"] == "reference"), "")
+    if "ANY LOADER" not in text or answer["attested"].get("loader_judged") is not False:
+        c.findings.append(f"any {name}: the answer does not say that the loader is not judged: {text}")
 judge("pinned PCR", 0, None, good, NONCE, policy | {"pcrs": {"1-9,14": "any", "0": [pcrs["sha256", 0].hex()]}})
 judge("pinned PCR differs", 3, "reference", good, NONCE, policy | {"pcrs": {"1-9,14": "any", "0": ["00" * 32]}})
 

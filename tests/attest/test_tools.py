@@ -55,16 +55,27 @@ c.expect("learned policy", 0, None, "report", c.file("b", good), "--policy", mad
 other = Host(ak=host.ak, files=FILES | {"kernel": b"another"})
 c.expect("learned policy, another kernel", 3, "reference", "report", c.file("b2", other.bundle()), "--policy", made, "--nonce", NONCE.hex())
 digests = [w for n in FILES for w in (f"--{n}", policy[n][0])]
-say("make-policy of a build", c.run("make-policy", "--ak-name", host.name().hex(), *digests, "--svn", "3", "--loaded-file", policy["loaded_files"][0],
-                                    "--vm", "one=" + policy["vms"][0]["measurement"], "--out", made)[0] == 0)
+build = ["make-policy", "--ak-name", host.name().hex(), *digests, "--svn", "3", "--vm", "one=" + policy["vms"][0]["measurement"], "--out", made]
+files = c.file("files.sha256", f"{'00' * 32}  /vmlinuz\n{policy['loaded_files'][0]}  /redoubt.elf\n".encode())
+loader = ["--boot-application", policy["boot_applications"][0], "--loader-command", policy["loader_commands"][0], "--loaded-file", files]
+say("make-policy of a build", c.run(*build, *loader)[0] == 0)
 c.expect("policy of a build", 0, None, "report", c.file("b", good), "--policy", made, "--nonce", NONCE.hex())
 c.expect("policy of a build, another kernel", 3, "reference", "report", c.file("b2", other.bundle()), "--policy", made, "--nonce", NONCE.hex())
+for i in range(0, len(loader), 2):      # a loader that nobody judges has to be wanted in words
+    c.refuse(f"make-policy without {loader[i]}", [loader[i], "--any-loader"], *build, *loader[:i], *loader[i + 2:])
+    c.refuse(f"make-policy with an empty {loader[i]}", [loader[i]], *build, *loader[:i], loader[i], c.file("empty", b""), *loader[i + 2:])
+    c.refuse(f"make-policy with a bad {loader[i]}", [f"bad.sha256:2: a line"], *build, *loader[:i], loader[i],
+             c.file("bad.sha256", f"{'00' * 32}\n{'00' * 31}xx  f\n".encode()), *loader[i + 2:])
+say("make-policy --any-loader", c.run(*build, "--any-loader")[0] == 0 and "ANY LOADER" in c.run("report", c.file("b", good), "--policy", made, "--nonce", NONCE.hex())[1])
+grub = Host(ak=host.ak)
+grub.log.events = [e for e in host.log.events if e[0] != 8]
+c.refuse("make-policy --from a loader that does not measure", ["--loader-command", "PCR 8"], "make-policy", "--from", c.file("b3", grub.bundle()), "--out", made)
 
 # the examples: as they stand they are read, and reject this host by its key; with its key they accept
 for path in sorted((ROOT / "docs/examples").glob("policy-*.json")):
     example = json.loads(path.read_text())
     c.expect(f"{path.name} and an unknown host", 2, "ak.trusted", "report", c.file("b", good), "--policy", path, "--nonce", NONCE.hex())
-    mine = {k: v for k, v in policy.items() if k in FILES or k in ("vms", "boot_applications", "loaded_files")}
+    mine = {k: v for k, v in policy.items() if k in FILES or k in ("vms", "boot_applications", "loader_commands", "loaded_files")}
     example = example | {"keys": policy["keys"]} | {k: mine[k] for k in mine if example[k] not in ("any", [])}
     bundle = host.bundle(token=None) if example["report"] == "host" else good
     c.expect(f"{path.name} with this host's values", 0, None, "report", c.file("b", bundle), "--policy", c.file("example.json", example), "--nonce", NONCE.hex())

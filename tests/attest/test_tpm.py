@@ -89,6 +89,30 @@ try:
     c.expect_text("not enrolled", 2, "REJECTED", "enroll", "--check", "--secret", t.folder / "secret", "--recovered", t.folder / "recovered")
     c.expect_text("ek is no ak", 2, None, "enroll", "--ek", t.folder / "ek.pub", "--ak", t.folder / "ek.pub", "--out", t.folder / "x", "--secret", t.folder / "y")
 
+    # an impostor: GRUB read Redoubt, but started Linux, which has the TPM's locality 2, and extends PCR 22 as Redoubt would, with a report key of its own
+    class Impostor(LiveHost):
+        def firmware(self):
+            super().firmware()
+            end = self.log.events.pop()
+            self.log.add(8, 13, b"linux /vmlinuz root=/dev/sda1")
+            self.log.events.append(end)
+
+    t.stop()
+    t.start()
+    impostor = Impostor(t)
+    answer = judge("impostor", 3, "reference", impostor.live(NONCE))
+    c.count += 1
+    if "loader_commands" not in answer["checks"][-1]["text"]:
+        c.findings.append(f"impostor: refused for something else: {answer['checks'][-1]}")
+    events, pcrs = list(impostor.log.events), impostor.log.pcrs()
+    impostor.log.events = [e for e in events if not e[2].startswith(b"linux")]
+    judge("impostor that leaves its start out", 2, "log.replay", impostor.live(NONCE, pcrs=pcrs))
+    impostor.log.events = events
+    answer = judge("impostor, and a policy of any loader", 0, None, impostor.live(NONCE), policy | {"loader_commands": "any"})
+    c.count += 1
+    if answer["attested"]["loader_judged"] is not False:
+        c.findings.append("impostor: the answer does not say that the loader is not judged")
+
     # a reset of the TPM and the same extends by hand: the same PCRs, and another resetCount
     t.stop()
     t.start()

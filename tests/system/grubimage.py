@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
 """GRUB boot images: one CD image that starts under SeaBIOS and under UEFI.
 
-With a hypervisor: multiboot2 redoubt.elf and its modules. Without: plain Linux.
+With a hypervisor: multiboot2 redoubt.elf and its modules. Without: plain Linux. GRUB for UEFI has its tpm module inside, as Debian's
+signed one: so it measures its first command and the first file that it reads; what that must be is known before (loader_digests).
 """
 
+import hashlib
 import re
+import struct
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-NEEDS = {"grub-mkrescue": "grub-common", "xorriso": "xorriso", "mformat": "mtools"}
+NEEDS = {"grub-mkrescue": "grub-common", "grub-mkimage": "grub-common", "xorriso": "xorriso", "mformat": "mtools", "mcopy": "mtools"}
 PLATFORMS = {"/usr/lib/grub/i386-pc": "grub-pc-bin", "/usr/lib/grub/x86_64-efi": "grub-efi-amd64-bin"}
 
 
@@ -28,8 +31,6 @@ def grub_cfg(spec):
         "terminal_input serial",
         "terminal_output serial",
         "set timeout=0",
-        # measures what GRUB reads and runs from here on; only EFI has it
-        "if [ \"$grub_platform\" = efi ]; then insmod tpm; fi",
         "echo 'GRUB: loading ...'",
     ]
     if spec.hv is None:
@@ -43,6 +44,60 @@ def grub_cfg(spec):
         if "config" not in spec.omit:
             lines.append("module2 /boot/redoubt.conf config")
     return "\n".join([*lines, "echo 'GRUB: starting'", "boot", ""])
+
+
+# Inside the UEFI image. `search` finds the CD that it came from.
+EFI_START = ("search --no-floppy --file --set=root /boot/grub/grub.cfg", "set prefix=(cd0)/boot/grub")
+EFI_MODULES = ("tpm", "search", "iso9660", "part_msdos", "part_gpt", "fat", "normal", "configfile", "test", "echo", "serial", "terminal")
+
+
+def make_efi(out):
+    """GRUB for UEFI as one image; the same bytes each time."""
+    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as start:
+        start.write("\n".join(EFI_START) + "\n")
+        start.flush()
+        run = subprocess.run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/boot/grub", "-c", start.name, "-o", str(out), *EFI_MODULES],
+                             capture_output=True, text=True)
+    if run.returncode:
+        from machine import SetupError
+        raise SetupError("grub-mkimage failed: " + run.stderr.strip())
+
+
+def put_efi(iso, efi):
+    """Makes it the image that UEFI starts from the CD."""
+    from machine import SetupError
+    text = subprocess.run(["xorriso", "-indev", str(iso), "-report_el_torito", "plain"], capture_output=True, text=True).stdout
+    found = re.search(r"^El Torito boot img :.* UEFI .* (\d+)\s*$", text, re.M)
+    if not found:
+        raise SetupError("xorriso names no UEFI boot image in what grub-mkrescue made")
+    run = subprocess.run(["mcopy", "-o", "-i", f"{iso}@@{int(found.group(1)) * 2048}", str(efi), "::/efi/boot/bootx64.efi"],
+                         capture_output=True, text=True)
+    if run.returncode:
+        raise SetupError("mcopy failed: " + run.stderr.strip())
+
+
+def authenticode(image):
+    """SHA-256 of a program for UEFI as firmware measures it: all but checksum and signatures."""
+    pe = struct.unpack_from("<I", image, 0x3c)[0]
+    checksum, certificates = pe + 24 + 64, pe + 24 + 112 + 4 * 8
+    return hashlib.sha256(image[:checksum] + image[checksum + 4:certificates] + image[certificates + 8:]).hexdigest()
+
+
+def loader_digests(spec):
+    """(PCR 4, PCR 8, PCR 9): SHA-256 digests of the only programs, commands and files that this boot has."""
+    sha = lambda data: hashlib.sha256(data).hexdigest()
+    with tempfile.TemporaryDirectory() as tmp:
+        efi = Path(tmp) / "grub.efi"
+        make_efi(efi)
+        programs = [authenticode(efi.read_bytes())]
+    lines = [*EFI_START, *grub_cfg(spec).splitlines()]
+    texts = [line.replace("'", "") for line in lines]
+    for line in texts:                          # the rest of a loader's line, behind options and file name, is measured once more
+        words = [w for w in line.split() if not w.startswith("--")]
+        texts = [*texts, " ".join(words[2:])] if words[0] in ("multiboot2", "module2") else texts
+    files = [grub_cfg(spec).encode(), spec.config or b"\n", *(Path(p).read_bytes() for p in (spec.hv, spec.kernel, spec.initrd))]
+    files += [p.read_bytes() for p in Path("/usr/lib/grub/x86_64-efi").glob("*.*")]
+    return programs, [sha(t.encode()) for t in texts], [sha(f) for f in files]
 
 
 def make_iso(out, spec):
@@ -60,9 +115,6 @@ def make_iso(out, spec):
             if path is not None:
                 shutil.copyfile(path, boot / name)
         (boot / "redoubt.conf").write_bytes(spec.config or b"\n")
-        efi = boot / "grub" / "x86_64-efi"      # grub-mkrescue takes only modules that every platform has
-        efi.mkdir()
-        shutil.copyfile("/usr/lib/grub/x86_64-efi/tpm.mod", efi / "tpm.mod")
         (boot / "grub" / "grub.cfg").write_text(grub_cfg(spec))
         done = subprocess.run(
             ["grub-mkrescue", "-o", str(out), "--locales=", "--fonts=", "--themes=",
@@ -72,3 +124,5 @@ def make_iso(out, spec):
             text=True, capture_output=True)
         if done.returncode or not Path(out).is_file():
             raise SetupError("grub-mkrescue failed: " + " / ".join(done.stderr.strip().splitlines()[-3:]))
+        make_efi(Path(tmp) / "grub.efi")
+        put_efi(out, Path(tmp) / "grub.efi")

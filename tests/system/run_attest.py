@@ -24,6 +24,7 @@ from pathlib import Path
 
 import attesthost as ah
 import attestinterop
+import grubimage
 import images
 import machine as mc
 from product import REPO, Product
@@ -53,7 +54,7 @@ class Verifier:
 
     def __init__(self, site, folder, checks):
         self.site, self.folder, self.checks = site, Path(folder), checks
-        self.name, self.number = None, 0
+        self.name, self.number, self.before = None, 0, None
 
     def file(self, name, data):
         path = self.folder / name
@@ -85,12 +86,20 @@ class Verifier:
         words = ["make-policy", "--ak-name", name or self.name, "--hypervisor", s.measured("hypervisor", hv or s.hv),
                  "--options", sha384(options or (ah.OPTIONS.encode() + b"\n" + ah.CONFIG)),
                  "--kernel", sha384((kernel or s.kernel).read_bytes()), "--initrd", sha384((initrd or s.initrd).read_bytes()),
-                 "--cmdline", sha384((cmdline or ah.CMDLINE).encode()), "--out", out]
+                 "--cmdline", sha384((cmdline or ah.CMDLINE).encode()), "--out", out, *self.loader()]
         words += ["--vm", f"{vm}={s.measured('vm', s.definition(vm), '--root', s.root)}"] if vm else ["--host"]
         code, _, err = s.tool("redoubt-verify", *words)
         if code:
             raise mc.MachineError(f"redoubt-verify make-policy: {err}")
         return out
+
+    def loader(self):
+        """What may run and be read before Redoubt: firmware's and GRUB's part of the policy, from the files of the boot image."""
+        if self.before is None:
+            lists = grubimage.loader_digests(self.site.spec(None))
+            self.before = [w for option, digests in zip(("--boot-application", "--loader-command", "--loaded-file"), lists)
+                           for w in (option, self.file(option[2:], "\n".join(digests).encode()))]
+        return self.before
 
     def fetch(self, host, vm=None):
         """(file, nonce) of a report with a nonce that was made for it."""
@@ -131,6 +140,7 @@ def readme(v, host, checks):
     where, folder = v.site, v.folder / "readme"
     folder.mkdir()
     (folder / "redoubt.elf").symlink_to(Path(where.hv).resolve())
+    (folder / "first.report").write_bytes(v.fetch(host, "one")[0].read_bytes())
     (folder / "one.yaml").write_text(where.definition("one").read_text().replace("/vm/", f"{where.root}/vm/"))
     before, after = "\n".join(lines[:at]), "\n".join(lines[at + 1:])
     env = {"PATH": f"{Path(where.product.folder).resolve()}:/usr/bin:/bin", "AK": v.name}

@@ -149,6 +149,38 @@ static void test_rules(void **state)
 	assert_non_null(log_rule(&r, &l, &e));
 }
 
+/* Only what cannot be a program passes for a remark. */
+static void test_remarks(void **state)
+{
+	static const struct {
+		uint32_t type;
+		const char *data;
+		size_t n;
+		bool remark;
+	} events[] = {
+		{ EV_SEPARATOR, "\0\0\0\0", 4, true },
+		{ EV_SEPARATOR, "\0\0\0\0\0", 5, false },
+		{ 0x80000007, "Calling EFI Application from Boot Option", 40, true },
+		{ 0x80000007, "", 0, true },
+		{ 0x80000007, "MZ\x90\0", 4, false },
+		{ 0x80000007, "text and a NUL", 15, false },
+		{ 0x80000007, "\x7f", 1, false },
+		{ EV_ACTION, "text", 4, false },
+		{ EV_IPL, "text", 4, false },
+		{ 0x80000003, "text", 4, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		struct log_event e = { .type = events[i].type,
+				       .data = { (const uint8_t *)events[i].data, events[i].n } };
+
+		if (log_remark(&e) != events[i].remark) {
+			fail_msg("event %zu", i);
+		}
+	}
+}
+
 static struct attest_event own(enum attest_what what)
 {
 	static uint8_t key[COSE_KEY_MAX];
@@ -319,9 +351,10 @@ static void test_image(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),     cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_sequence), cmocka_unit_test(test_event_fields),
-		cmocka_unit_test(test_bundle),   cmocka_unit_test(test_image)
+		cmocka_unit_test(test_read),         cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_remarks),      cmocka_unit_test(test_sequence),
+		cmocka_unit_test(test_event_fields), cmocka_unit_test(test_bundle),
+		cmocka_unit_test(test_image)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
