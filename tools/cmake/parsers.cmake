@@ -181,6 +181,9 @@ endfunction()
 function(redoubt_core)
 	_redoubt_words(redoubt_core "" "")
 	_redoubt_target(HOST core_host wire_host FUZZ core_fuzz wire_fuzz)
+	if(REDOUBT_FUZZ AND "${REDOUBT_ENGINE_FLAGS}" MATCHES "address")
+		target_compile_options(fuzz_${P_NAME} PRIVATE -fsanitize-address-use-after-return=never) # as the core
+	endif()
 endfunction()
 
 # Ends the list of parsers. Makes wire_host and wire_fuzz, libraries of all of them.
@@ -205,7 +208,7 @@ function(redoubt_parsers_complete)
 endfunction()
 
 # The architecture-neutral core on the fake architecture: core_host for unit tests and replays, core_fuzz for fuzzers.
-# --wrap: hv/arch/fake/fake_lock.c watches the locks.
+# --wrap: hv/arch/fake/fake_lock.c and fake_heap.c watch the locks and the heap.
 function(_redoubt_core_objects)
 	file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/core/*.c)
 	file(GLOB fake CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/arch/fake/*.c)
@@ -233,13 +236,22 @@ function(_redoubt_core_objects)
 		endif()
 		# The fake architecture and mbedtls are no aim of the fuzzer, and counting their branches takes another third.
 		list(REMOVE_ITEM flags_${kind} -fsanitize=fuzzer-no-link)
-		redoubt_crypto(crypto_${kind} ${flags_${kind}})
+		redoubt_crypto(crypto_${kind} ${flags_${kind}} -O2)
 		target_include_directories(fake_${kind} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(fake_${kind} PRIVATE ${flags_${kind}} ${stack})
 		target_link_libraries(core_${kind} INTERFACE $<TARGET_OBJECTS:crypto_${kind}> $<TARGET_OBJECTS:fake_${kind}>)
 		target_include_directories(core_${kind} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(core_${kind} PRIVATE ${core_flags_${kind}} ${stack})
-		target_link_options(core_${kind} INTERFACE -Wl,--wrap=lock_acquire -Wl,--wrap=lock_release)
+		# Comparisons of these loops are with the core's own numbers: the fuzzer learns nothing from tracing them.
+		if("${core_flags_${kind}}" MATCHES "fuzzer-no-link")
+			set(own "$<STREQUAL:$<TARGET_PROPERTY:NAME>,core_${kind}>")
+			foreach(name heap lock npt partition pfn time)
+				set_property(SOURCE ${CMAKE_SOURCE_DIR}/hv/core/${name}.c APPEND PROPERTY COMPILE_OPTIONS
+					"$<${own}:-fno-sanitize-coverage=trace-cmp>")
+			endforeach()
+		endif()
+		target_link_options(core_${kind} INTERFACE -Wl,--wrap=lock_acquire -Wl,--wrap=lock_release
+			-Wl,--wrap=heap_init -Wl,--wrap=heap_alloc -Wl,--wrap=heap_free)
 	endforeach()
 endfunction()
 

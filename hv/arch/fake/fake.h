@@ -76,6 +76,8 @@ void fake_raise(uint8_t vector, bool level);
 uint8_t *fake_ram(uint64_t hpa);                        /* any byte of physical memory */
 void fake_ram_clear(void);                              /* zeroes what the root owns */
 uint8_t *fake_guest(struct partition *p, uint64_t gpa); /* NULL: not mapped */
+/* The same for what lies within one page. Of a child's unit, the other pages stay known to be zero. */
+uint8_t *fake_guest_page(struct partition *p, uint64_t gpa);
 void fake_taint(
 	struct partition *p,
 	uint64_t gpa); /* fills the page, if it is mapped, with what nobody else may ever see */
@@ -101,6 +103,12 @@ void fake_check_partitions(bool deep);
  */
 void fake_remember(void);
 bool fake_unchanged(const struct vp *caller);
+
+/*
+ * For tests of the heap itself, before the first heap_init: frames that nobody has may be read and written. Otherwise a use of one ends
+ * the process.
+ */
+void fake_heap_unwatched(void);
 
 /* --- VPs --- */
 enum fake_event { FAKE_NONE, FAKE_EXCEPTION, FAKE_NMI };
@@ -133,7 +141,8 @@ struct arch_vp {
 
 struct arch_partition {
 	uint8_t port[65536 / 8]; /* 1: not intercepted */
-	uint8_t msr[3][0x2000]; /* 1 read, 2 write not intercepted; 0.., 0xc0000000.., 0xc0010000.. */
+	/* 1 read, 2 write not intercepted, four in a byte; 0.., 0xc0000000.., 0xc0010000.. */
+	uint8_t msr[3][0x2000 / 4];
 };
 
 bool fake_port_open(struct vp *vp, uint16_t port);
@@ -189,8 +198,10 @@ NORETURN void fake_leave(enum fake_end why);
 void fake_locks_drop(void);
 void fake_windows_drop(void);
 void fake_vp_next(struct vp *vp, struct exit_info *out);
-/* Bytes of the hypervisor's region, from its start, that its heap ever handed out. */
-uint64_t fake_heap_top(void);
+/* The core takes the address of what is at this offset of the hypervisor's region. */
+void fake_heap_opened(uint64_t at);
+/* The core runs: what fake_remember copied may be out of date. */
+void fake_heap_touched(void);
 /* Whether a stretch of the pool is zero. What nobody wrote since it was zeroed is not read. */
 bool fake_pool_zero(uint64_t at, uint64_t size);
 

@@ -99,6 +99,7 @@ enum fake_end fake_run(uint32_t cpu)
 	if (why == 0) {
 		back_set = true;
 		selected = cpu;
+		fake_heap_touched();
 		if (started[cpu]) {
 			cpu_run();
 		}
@@ -122,6 +123,7 @@ enum fake_end fake_exit(struct vp *vp, const struct exit_info *e)
 	if (why == 0) {
 		back_set = true;
 		selected = vp->cpu;
+		fake_heap_touched();
 		vp->arch->pending.kind = FAKE_NONE;
 		exit_dispatch(vp, e);
 		fake_check_idle();

@@ -320,7 +320,7 @@ static uint8_t *msr_cell(struct vp *vp, uint32_t msr)
 
 	for (unsigned i = 0; i < 3; i++) {
 		if (msr - base[i] < 0x2000) {
-			return &vp->partition->arch->msr[i][msr - base[i]];
+			return &vp->partition->arch->msr[i][(msr - base[i]) / 4];
 		}
 	}
 	return NULL;
@@ -331,7 +331,7 @@ void arch_msr_allow(struct vp *vp, uint32_t msr, bool read, bool write)
 	uint8_t *cell = msr_cell(vp, msr);
 
 	if (cell != NULL) {
-		*cell |= (uint8_t)((read ? 1 : 0) | (write ? 2 : 0));
+		*cell |= (uint8_t)(((read ? 1 : 0) | (write ? 2 : 0)) << (msr % 4 * 2));
 	}
 }
 
@@ -339,5 +339,5 @@ unsigned fake_msr_open(struct vp *vp, uint32_t msr)
 {
 	uint8_t *cell = msr_cell(vp, msr);
 
-	return cell == NULL ? 0 : *cell;
+	return cell == NULL ? 0 : *cell >> (msr % 4 * 2) & 3u;
 }

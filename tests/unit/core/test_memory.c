@@ -444,5 +444,6 @@ int main(void)
 		TEST(test_npt_checks),
 	};
 
+	fake_heap_unwatched(); /* its own checks are what is tested here */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Watches the hypervisor's heap (linked with --wrap): a frame that nobody has is poisoned, so that its use after the freeing ends the
+ * process at once, and no address of it is given out. And the copy of what is in use, which tells what a refused call changed.
+ */
+#include <sanitizer/asan_interface.h>
+
+#include "hv/arch/fake/fake.h"
+#include "hv/core/arch.h"
+#include "hv/core/heap.h"
+
+#define FRAMES (FAKE_REGION_SIZE / PAGE_SIZE)
+#define WORDS (FRAMES / 64)
+
+void __real_heap_init(hpa_t base, uint64_t bytes);
+void *__real_heap_alloc(uint64_t pages);
+void __real_heap_free(void *va, uint64_t pages);
+void __wrap_heap_init(hpa_t base, uint64_t bytes);
+void *__wrap_heap_alloc(uint64_t pages);
+void __wrap_heap_free(void *va, uint64_t pages);
+
+static uint64_t used[WORDS]; /* a bit for each frame of the region */
+static uint64_t allocating;  /* pages that heap_alloc is about to take */
+static bool off, poisoned;   /* poisoned: all of the region was, once */
+
+static uint8_t copy[FAKE_REGION_SIZE] __attribute__((aligned(64)));
+static uint64_t copied[WORDS]; /* the frames of it that count */
+static uint64_t heap_left;
+static bool same; /* the copy is the heap, but for what VPs and CPUs have of their own */
+
+static uint64_t bit(uint64_t i)
+{
+	return 1ull << (i % 64);
+}
+
+static uint8_t *frame(uint64_t i)
+{
+	return fake_ram(FAKE_REGION_BASE) + i * PAGE_SIZE;
+}
+
+/* --- frames that nobody has --- */
+
+void __wrap_heap_init(hpa_t base, uint64_t bytes)
+{
+	for (uint64_t w = 0; w < WORDS; w++) {
+		for (uint64_t left = off ? 0 : used[w]; left != 0; left &= left - 1) {
+			ASAN_POISON_MEMORY_REGION(frame(w * 64 + (unsigned)__builtin_ctzll(left)),
+						  PAGE_SIZE);
+		}
+		used[w] = 0;
+	}
+	if (!off && !poisoned) {
+		ASAN_POISON_MEMORY_REGION(frame(0), FAKE_REGION_SIZE);
+		poisoned = true;
+	}
+	same = false;
+	__real_heap_init(base, bytes);
+}
+
+void *__wrap_heap_alloc(uint64_t pages)
+{
+	void *va;
+
+	allocating = pages;
+	va = __real_heap_alloc(pages);
+	allocating = 0;
+	same = false;
+	return va;
+}
+
+void __wrap_heap_free(void *va, uint64_t pages)
+{
+	uint64_t first = va == NULL ? 0 : (arch_heap_pa(va).v - FAKE_REGION_BASE) / PAGE_SIZE;
+
+	__real_heap_free(va, pages);
+	if (va == NULL) {
+		return;
+	}
+	for (uint64_t i = first; i < first + pages; i++) {
+		used[i / 64] &= ~bit(i);
+	}
+	if (!off) {
+		ASAN_POISON_MEMORY_REGION(va, pages * PAGE_SIZE);
+	}
+	same = false;
+}
+
+void fake_heap_unwatched(void)
+{
+	off = true;
+	ASAN_UNPOISON_MEMORY_REGION(frame(0), FAKE_REGION_SIZE);
+}
+
+void fake_heap_opened(uint64_t at)
+{
+	uint64_t first = at / PAGE_SIZE, n = allocating;
+
+	if (n == 0) {
+		if (!off && (used[first / 64] & bit(first)) == 0) {
+			fake_fail("the address of a frame that nobody has", at);
+		}
+		return;
+	}
+	allocating = 0;
+	if (at % PAGE_SIZE != 0 || n > FRAMES - first) {
+		fake_fail("frames beyond the heap", at);
+	}
+	for (uint64_t i = first; i < first + n; i++) {
+		if ((used[i / 64] & bit(i)) != 0) {
+			fake_fail("a frame is given out twice", i);
+		}
+		used[i / 64] |= bit(i);
+	}
+	ASAN_UNPOISON_MEMORY_REGION(frame(first), n * PAGE_SIZE);
+}
+
+/* --- what a refused call changed --- */
+
+/* The frames are ours and of whole blocks: looked at without the sanitizer's questions about each byte. */
+#define PLAIN __attribute__((no_sanitize("address", "undefined"), noinline))
+typedef uint64_t block __attribute__((vector_size(64), aligned(64), may_alias));
+#define BLOCKS (PAGE_SIZE / sizeof(block))
+
+PLAIN static void frame_copy(uint64_t i)
+{
+	const block *from = (const block *)frame(i);
+	block *to = (block *)(copy + i * PAGE_SIZE);
+
+	for (unsigned b = 0; b < BLOCKS; b++) {
+		to[b] = from[b];
+	}
+}
+
+PLAIN static bool frame_same(uint64_t i)
+{
+	const block *a = (const block *)frame(i), *b = (const block *)(copy + i * PAGE_SIZE);
+	block differ = { 0 };
+	uint64_t any = 0;
+
+	for (unsigned k = 0; k < BLOCKS; k++) {
+		differ |= a[k] ^ b[k];
+	}
+	for (unsigned k = 0; k < 8; k++) {
+		any |= differ[k];
+	}
+	return any == 0;
+}
+
+void fake_heap_touched(void)
+{
+	same = false;
+}
+
+static void copy_at(const void *va)
+{
+	if (va != NULL) {
+		frame_copy((arch_heap_pa(va).v - FAKE_REGION_BASE) / PAGE_SIZE);
+	}
+}
+
+static void copy_vps(const struct partition *p)
+{
+	for (uint32_t i = 0; i < CPU_MAX; i++) {
+		if (p->vp[i] != NULL) {
+			copy_at(p->vp[i]);
+			copy_at(p->vp[i]->arch);
+		}
+	}
+}
+
+/* A harness sets registers of VPs between two calls. */
+static void copy_own(void)
+{
+	struct partition *p;
+
+	copy_vps(partition_root);
+	for (uint64_t id = 0; (p = partition_next(id)) != NULL; id = p->id + 1) {
+		copy_vps(p);
+	}
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		copy_at(cpu_table[i].scratch);
+		copy_at(cpu_table[i].scratch + PAGE_SIZE);
+	}
+}
+
+void fake_remember(void)
+{
+	heap_left = heap_available();
+	if (same) {
+		copy_own();
+		return;
+	}
+	for (uint64_t w = 0; w < WORDS; w++) {
+		copied[w] = used[w];
+		for (uint64_t left = used[w]; left != 0; left &= left - 1) {
+			frame_copy(w * 64 + (unsigned)__builtin_ctzll(left));
+		}
+	}
+	same = true;
+}
+
+static bool callers_own(const struct vp *caller, const uint8_t *page)
+{
+	const uint8_t *scratch = cpu_table[caller->cpu].scratch;
+
+	return page == (const uint8_t *)caller || page == (const uint8_t *)caller->arch ||
+	       page == scratch || page == scratch + PAGE_SIZE;
+}
+
+/* A lock's tickets count whoever took it. */
+static void forget_lock(const struct lock *l)
+{
+	uint64_t at = (uint64_t)((const uint8_t *)l - frame(0));
+
+	if (at < FAKE_REGION_SIZE) {
+		__builtin_memcpy(copy + at, l, sizeof(*l));
+	}
+}
+
+static void forget_locks(const struct partition *p)
+{
+	forget_lock(&p->lock);
+	for (uint32_t i = 0; i < CPU_MAX; i++) {
+		if (p->vp[i] != NULL) {
+			forget_lock(&p->vp[i]->synic.lock);
+		}
+	}
+}
+
+bool fake_unchanged(const struct vp *caller)
+{
+	struct partition *p;
+
+	if (heap_available() != heap_left) {
+		return false;
+	}
+	forget_locks(partition_root);
+	for (uint64_t id = 0; (p = partition_next(id)) != NULL; id = p->id + 1) {
+		forget_locks(p);
+	}
+	for (uint64_t w = 0; w < WORDS; w++) {
+		if (copied[w] != used[w]) {
+			return false;
+		}
+		for (uint64_t left = used[w]; left != 0; left &= left - 1) {
+			uint64_t i = w * 64 + (unsigned)__builtin_ctzll(left);
+
+			if (!frame_same(i) && !callers_own(caller, frame(i))) {
+				return false;
+			}
+		}
+	}
+	same = true;
+	return true;
+}
