@@ -38,14 +38,17 @@ static const struct vmbus_gpadl *known(uint32_t id)
 	return ring_of(&w.s, id);
 }
 
-static void say(const uint8_t *m, uint32_t n)
+/* false: too much waits for the guest already, and nothing has changed. */
+static bool say(const uint8_t *m, uint32_t n)
 {
+	bool taken;
 	uint8_t *exact = malloc(n != 0 ? n : 1);
 
 	CHECK_FUZZ(exact != NULL);
 	memcpy(exact, m, n);
-	(void)world_message(&w, 1, exact, n);
+	taken = world_message(&w, 1, exact, n);
 	free(exact);
+	return taken;
 }
 
 static uint32_t taken_pages(void)
@@ -60,8 +63,8 @@ static void header(struct script *s)
 	uint64_t first = script_take(s, 2);
 	unsigned change = (unsigned)script_take(s, 1), at = (unsigned)script_take(s, 1);
 	uint8_t m[VMBUS_MESSAGE_MAX];
-	bool had = known(FIRST + k) != NULL;
-	uint32_t before = taken_pages(), n;
+	bool had;
+	uint32_t before = taken_pages(), n, id;
 
 	pages = pages % (pages < 0x8000 ? 64 : VMBUS_GPADL_PAGES_MAX + 2);
 	count = count % (VMBUS_HEADER_PFNS + 1);
@@ -70,8 +73,11 @@ static void header(struct script *s)
 	n = guest_gpadl(m, relid, FIRST + k, pages, count, first);
 	if ((change & 0x80) != 0) {
 		m[8 + at % 20] = (uint8_t)change;
+		memcpy(&id, m + 12, sizeof(id)); /* it may have another number now */
+		k = id - FIRST < IDS ? id - FIRST : k;
 	}
-	say(m, n);
+	had = known(FIRST + k) != NULL;
+	(void)say(m, n);
 	if (had && (change & 0x80) == 0) {
 		ORACLE(taken_pages() == before, "a number used twice changed the pool");
 	} else if (!had && known(FIRST + k) != NULL) {
@@ -96,7 +102,7 @@ static void body(struct script *s)
 		count = g->pages - g->have; /* the last piece */
 	}
 	n = guest_body(m, FIRST + k, count, first);
-	say(m, (how & 0x70) == 0x70 ? n - 1 : n);
+	more = say(m, (how & 0x70) == 0x70 ? n - 1 : n) && more;
 	g = known(FIRST + k);
 	if (more && g != NULL && (how & 0x70) != 0x70) {
 		ORACLE(g->have == told[k].count + count, "pages counted wrongly");
@@ -112,8 +118,8 @@ static void teardown(struct script *s)
 	uint8_t m[VMBUS_MESSAGE_MAX];
 	uint32_t relid = 1 + (uint32_t)script_take(s, 1) % 8;
 
-	say(m, guest_words(m, VMBUS_GPADL_TEARDOWN, relid,
-			   FIRST + (uint32_t)script_take(s, 1) % IDS, 16));
+	(void)say(m, guest_words(m, VMBUS_GPADL_TEARDOWN, relid,
+				 FIRST + (uint32_t)script_take(s, 1) % IDS, 16));
 }
 
 static void open_close(struct script *s, bool open)
@@ -121,8 +127,8 @@ static void open_close(struct script *s, bool open)
 	uint8_t m[VMBUS_MESSAGE_MAX];
 	uint32_t relid = 1 + (uint32_t)script_take(s, 1) % 8, k = (uint32_t)script_take(s, 1) % IDS;
 
-	say(m, open ? guest_open(m, relid, FIRST + k, 0, 2 + (uint32_t)script_take(s, 1) % 8)
-		    : guest_words(m, VMBUS_CLOSE, relid, 0, 12));
+	(void)say(m, open ? guest_open(m, relid, FIRST + k, 0, 2 + (uint32_t)script_take(s, 1) % 8)
+			  : guest_words(m, VMBUS_CLOSE, relid, 0, 12));
 }
 
 /* One action of the server; a list that is given away is looked at. */

@@ -73,6 +73,7 @@ static void use(enum pm_type type, const void *m, uint32_t fds)
 		break;
 	case PM_PORT_ADD:
 	case PM_OPEN:
+	case PM_RECORD:
 		CHECK_FUZZ(fds == 1);
 		break;
 	case PM_STATUS_WORKER: {

@@ -78,7 +78,8 @@ static void make(void)
 
 static struct hv_message *slot(unsigned sint)
 {
-	return (struct hv_message *)(void *)(fake_guest_page(p, SIM) + sint * sizeof(struct hv_message));
+	return (struct hv_message *)(void *)(fake_guest_page(p, SIM) +
+					     sint * sizeof(struct hv_message));
 }
 
 static bool on(unsigned sint)
