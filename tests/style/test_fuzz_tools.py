@@ -43,10 +43,23 @@ with tempfile.TemporaryDirectory() as folder:
     (Path(folder) / "hv/wire").mkdir(parents=True)
     (Path(folder) / "hv/wire/a.c").write_text("".join(f"\tline {n};\n" for n in range(1, 101)))
     entries = [(f.name, "line 1;", "why", 1), (f.name, "line 60;", "stale", 2), (f.name, "second()", "stale", 3), ("hv/wire/c.c", "*", "gone", 4)]
-    told, stale = coverage.explain({f.name: f}, entries, folder)
+    f.branches = {}
+    told, _, stale = coverage.explain({f.name: f}, entries, folder)
     wants("reasons", [(n, why) for _, n, _, why in told], [(1, "why")] + [(n, None) for n in range(2, 7)])
     wants("stale reasons", [s.split(":")[1] for s in stale], ["2", "3", "4"])
     wants("a function's reason", {t[3] for t in coverage.explain({f.name: f}, [(f.name, "first()", "x", 1)], folder)[0]}, {"x"})
+    # Branches: line 7 has two conditions, of which the second is never false; of line 60's, in a macro, only the number is known.
+    f.branches, f.conditions = {(7, 0): 1, (7, 1): 1, (7, 2): 1, (7, 3): 0, (60, 0): 0, (60, 1): 4, (1, 0): 0}, {7: ["a", "b < c"]}
+    every = [(1, "line 1;", None), (7, "b < c is never false", "why"), (60, "condition 1 is never true", "too")]
+    entries = [(f.name, every[1][1], "why", 1), (f.name, f"second(): {every[2][1]}", "too", 2), (f.name, "first(): b is never true", "stale", 3)]
+    told, untaken, stale = coverage.explain({f.name: f}, entries, folder)
+    wants("branches", [t[1:] for t in told[:1] + untaken], every)
+    wants("stale reasons of branches", [s.split(":")[1] for s in stale], ["3"])
+    wants("branches that do not count", coverage.excused({f.name: f}, [*entries, (f.name, "line 1;", "why", 4)], folder), {f.name: 3})
+wants("below without them", len(coverage.below({f.name: coverage.File(f.name, {1: 1}, {(1, 0): 0, (1, 1): 1})}, parsers)), 1)
+wants("below with them", coverage.below({f.name: coverage.File(f.name, {1: 1}, {(1, 0): 0, (1, 1): 1})}, parsers, {f.name: 1}), [])
+wants("text of conditions", coverage.conditions(["if (a &&", "\t  b(c) == 1)"], [[1, 5, 2, 13, 0, 0], [1, 5, 1, 6, 0, 0], [2, 4, 2, 13, 0, 0]]),
+      {1: ["a", "a && b(c) == 1"], 2: ["b(c) == 1"]})
 
 scsi = {"name": "scsi", "harness": "fuzz/fuzz_scsi.c", "sources": ["hv/wire/scsi.c"], "with": [], "corpus": "fuzz/corpus/scsi"}
 npt = {"name": "npt", "harness": "fuzz/fuzz_npt.c", "sources": ["hv/core/npt.c"], "with": [], "corpus": "fuzz/corpus/npt"}

@@ -126,21 +126,23 @@ def verb_coverage(args):
     if not args.names:
         sources = sorted({*sources, *(str(p.relative_to(ROOT)) for p in (ROOT / "hv/core").glob("*.c"))})
     files = coverage.together(targets, sources, say)
-    told, stale = coverage.explain(files, coverage.reasons())
-    faults = ([] if args.names else stale) + coverage.below(files, targets) if args.check else []
+    entries = coverage.reasons()
+    told, untaken, stale = coverage.explain(files, entries)
+    faults = ([] if args.names else stale) + coverage.below(files, targets, coverage.excused(files, entries)) if args.check else []
     for name in sources:
         if name not in files:
             faults.append(f"{name}: no fuzz target has it")
     rows = [[n, *(str(c) for c in f.figures()[:2]), f"{coverage.percent(*f.figures()[:2]):.1f}", f"{coverage.percent(*f.figures()[2:]):.1f}",
-             sum(1 for t in told if t[0] == n and not t[3])] for n, f in sorted(files.items())]
+             *(sum(1 for t in what if t[0] == n and not t[3]) for what in (told, untaken))] for n, f in sorted(files.items())]
     core = coverage.totals(f for n, f in files.items() if n.startswith("hv/core/"))
-    rows.append(["hv/core", core[0], core[1], f"{coverage.percent(*core[:2]):.1f}", f"{coverage.percent(*core[2:]):.1f}", ""])
-    text = table(["file", "lines run", "of", "lines %", "branches %", "without reason"], rows)
+    rows.append(["hv/core", core[0], core[1], f"{coverage.percent(*core[:2]):.1f}", f"{coverage.percent(*core[2:]):.1f}", "", ""])
+    text = table(["file", "lines run", "of", "lines %", "branches %", "lines without reason", "branches without reason"], rows)
     if args.json:
         print(json.dumps({"files": [{"name": n, **dict(zip(("lines_run", "lines", "branches_taken", "branches"), f.figures()))} for n, f in files.items()],
-                          "uncovered": [dict(zip(("file", "line", "text", "reason"), t)) for t in told], "faults": faults}, indent=1))
+                          "uncovered": [dict(zip(("file", "line", "text", "reason"), t)) for t in told],
+                          "untaken": [dict(zip(("file", "line", "branch", "reason"), t)) for t in untaken], "faults": faults}, indent=1))
     else:
-        for name, line, what, reason in told:
+        for name, line, what, reason in sorted(told + untaken, key=lambda t: t[:2]):
             print(f"{name}:{line}: {what}" + (f"    [{reason}]" if reason else ""))
         print(text)
     if args.write:
