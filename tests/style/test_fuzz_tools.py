@@ -58,8 +58,9 @@ with tempfile.TemporaryDirectory() as folder:
     wants("branches that do not count", coverage.excused({f.name: f}, [*entries, (f.name, "line 1;", "why", 4)], folder), {f.name: 3})
 wants("below without them", len(coverage.below({f.name: coverage.File(f.name, {1: 1}, {(1, 0): 0, (1, 1): 1})}, parsers)), 1)
 wants("below with them", coverage.below({f.name: coverage.File(f.name, {1: 1}, {(1, 0): 0, (1, 1): 1})}, parsers, {f.name: 1}), [])
-wants("text of conditions", coverage.conditions(["if (a &&", "\t  b(c) == 1)"], [[1, 5, 2, 13, 0, 0], [1, 5, 1, 6, 0, 0], [2, 4, 2, 13, 0, 0]]),
-      {1: ["a", "a && b(c) == 1"], 2: ["b(c) == 1"]})
+f = coverage.File("a.c", branches={**{(1, n): 0 for n in range(6)}, (2, 0): 0, (2, 1): 1, (2, 2): 1, (2, 3): 0})
+coverage.name_branches(f, ["if (a && M(b) &&", "\t  b(c) == 1)"], [[1, 5, 1, 6, 0, 0], [2, 4, 2, 13, 0, 1], [2, 4, 2, 13, 1, 0], [1, 5, 2, 13, 0, 0]])
+wants("text of conditions", (f.conditions, len(f.branches), f.untaken()[5:]), ({2: ["b(c) == 1"]}, 8, [(1, "condition 3 is never false")]))
 
 scsi = {"name": "scsi", "harness": "fuzz/fuzz_scsi.c", "sources": ["hv/wire/scsi.c"], "with": [], "corpus": "fuzz/corpus/scsi"}
 npt = {"name": "npt", "harness": "fuzz/fuzz_npt.c", "sources": ["hv/core/npt.c"], "with": [], "corpus": "fuzz/corpus/npt"}

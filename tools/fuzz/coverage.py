@@ -98,19 +98,31 @@ def read(programs, profile, sources):
     for f in places:
         name = str(Path(f["filename"]).relative_to(ROOT))
         if name in found:
-            found[name].conditions = conditions((ROOT / name).read_text().splitlines(), f["branches"])
+            name_branches(found[name], (ROOT / name).read_text().splitlines(), f["branches"])
     return {s: found[s] for s in sources if s in found}
 
 
-def conditions(text, branches):
-    """{line: [what stands there, in one line, for each condition that starts there]}"""
-    found = {}
-    for first, start, last, end in sorted({tuple(b[:4]) for b in branches}):
+def name_branches(f, text, branches):
+    """Gives the branches their conditions' text; one that was compiled twice, in two objects or copies, is one and counts for both. In a
+    line with conditions that a macro hides they keep their numbers."""
+    lines = {}
+    for first, start, last, end, yes, no, *_ in branches:
         rows = text[first - 1:last]
         rows[-1] = rows[-1][:end - 1]
         rows[0] = rows[0][start - 1:]
-        found.setdefault(first, []).append(" ".join(" ".join(rows).split()))
-    return found
+        here = lines.setdefault(first, {}).setdefault((start, last, end), [" ".join(" ".join(rows).split()), 0, 0, 0])
+        here[1:] = here[1] + yes, here[2] + no, here[3] + 1
+    for line, here in lines.items():
+        numbers = [key for key in f.branches if key[0] == line]
+        if len(numbers) == 2 * sum(times for *_, times in here.values()):
+            for key in numbers:
+                del f.branches[key]
+            f.conditions[line] = []
+            for place in sorted(here):
+                what, yes, no, _ = here[place]
+                n = 2 * len(f.conditions[line])
+                f.branches |= {(line, n): yes, (line, n + 1): no}
+                f.conditions[line].append(what)
 
 
 def own(target):
