@@ -35,9 +35,12 @@ static unsigned how;   /* the machine that the module is loaded in, see load() *
 /* Statuses that the hypervisor does not have: it counts wrongly, it makes no progress. */
 #define STATUS_MISCOUNTS 0x100u
 #define STATUS_STALLS 0xffu
+static bool others_come; /* where the module waits, everything is notified */
+#define NAMED 64u        /* descriptors that a script can name */
+static uint64_t flags[HV_EVENT_FLAGS / 64];
 static bool unit_used[UNITS];
 static struct page unit_page[UNITS * RD_UNIT_PAGES];
-static uint64_t flags[HV_EVENT_FLAGS / 64];
+static struct page *busy; /* of it one more has hold, until somebody waits for that */
 
 /* ---- the pool ---- */
 
@@ -90,6 +93,20 @@ struct page *pfn_to_page(u64 pfn)
 	ORACLE(pfn - FIRST_UNIT < UNITS * RD_UNIT_PAGES, "a page that is not the pool's");
 	p->count = p->count != 0 ? p->count : 1;
 	return p;
+}
+
+/* Input and output to the guest's memory comes to an end; the hypervisor notifies. */
+void ko_others(void)
+{
+	for (uint32_t i = 0; i < UNITS; i++) {
+		unit_page[i * RD_UNIT_PAGES].count = 1;
+	}
+	busy = NULL;
+	if (others_come) {
+		others_come = false;
+		memset(flags, 0xff, sizeof(flags));
+		rd_notify_scan(flags);
+	}
 }
 
 int vm_insert_page(struct vm_area_struct *v, unsigned long at, struct page *p)
@@ -275,8 +292,7 @@ u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 	uint32_t count = control >> 32 & 0xfff, start = control >> 48 & 0xfff, now = count;
 
 	/* What the hypervisor does not let go is lost for good, for the next input, too: partitions go slowly, ports always. */
-	if (fail_call != 0 && code != HVCALL_DELETE_PORT && code != HVCALL_DISCONNECT_PORT &&
-	    --fail_call == 0) {
+	if (fail_call != 0 && code != HVCALL_DELETE_PORT && --fail_call == 0) {
 		bool end = code == HVCALL_DELETE_PARTITION || code == HVCALL_FINALIZE_PARTITION;
 
 		if (count != 0 && fail_status == STATUS_MISCOUNTS) {
@@ -285,7 +301,7 @@ u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 		stall = fail_status == STATUS_STALLS ? 1100 : 0;
 		return (end || stall != 0 ? TIME_OUT : fail_status) | (u64)start << 32;
 	}
-	if (stall != 0) {
+	if (stall != 0 && code != HVCALL_DELETE_PORT) {
 		stall--;
 		return TIME_OUT | (u64)start << 32;
 	}
@@ -307,7 +323,46 @@ u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 
 static struct ko_file *file_at(uint32_t i)
 {
-	return ko.file[i % KO_FILES].used ? &ko.file[i % KO_FILES] : NULL;
+	return ko.file[i % NAMED].used ? &ko.file[i % NAMED] : NULL;
+}
+
+/* One more channel after the other, until there are no descriptors any more, or no numbers. */
+static void many_channels(unsigned index)
+{
+	struct ko_file *f = file_at(index);
+	struct rd_create_channel c = { .connection = 1 };
+
+	for (unsigned i = 0; i < KO_FILES && f != NULL && f->fops->unlocked_ioctl != NULL; i++) {
+		memcpy(ko_user, &c, sizeof(c));
+		ko_call();
+		if (f->fops->unlocked_ioctl(&f->file, RD_IOCTL_CREATE_CHANNEL, (uintptr_t)ko_user) <
+		    0) {
+			break;
+		}
+	}
+	ko_call();
+}
+
+/* What the script does not name otherwise. */
+static void other(unsigned arg)
+{
+	switch (arg & 3) {
+	case 0:
+		many_channels(arg >> 2);
+		break;
+	case 1:
+		ko.fail_signal = 1 + (arg >> 2) % 16;
+		break;
+	case 2:
+		others_come = true;
+		break;
+	default: /* input or output to a unit is under way */
+		busy = unit_used[arg >> 2] ? &unit_page[(arg >> 2) * RD_UNIT_PAGES] : NULL;
+		if (busy != NULL) {
+			busy->count = 2;
+		}
+		break;
+	}
 }
 
 /* Arguments lie anywhere, mostly where they should. */
@@ -448,7 +503,7 @@ static void map(struct script *s, unsigned index)
 	if (v.vm_ops != NULL) {
 		fault.pgoff = v.vm_pgoff + script_take(s, 2) % (vma_pages(&v) + 2);
 		if (v.vm_ops->fault(&fault) == 0) {
-			ORACLE(--fault.page->count == 1,
+			ORACLE(--fault.page->count == 1 + (fault.page == busy),
 			       "a page that others have"); /* and unmapped */
 		}
 	}
@@ -523,19 +578,24 @@ static void act(struct script *s)
 	case 9:
 		if (file_at(arg) != NULL) {
 			ko_call();
-			ko_close(arg % KO_FILES);
+			ko_close(arg % NAMED);
 			ko_call();
 		}
 		break;
 	default:
-		ioctl_file(s, arg);
+		if (op == 0xff) {
+			other(arg);
+		} else {
+			ioctl_file(s, arg);
+		}
 		break;
 	}
 }
 
 static void finish(void)
 {
-	stall = fail_call = ko.fail_alloc = ko.fail_fd = ko.fail_copy = 0;
+	stall = fail_call = ko.fail_alloc = ko.fail_fd = ko.fail_copy = ko.fail_signal = 0;
+	others_come = false;
 	for (uint32_t i = 0; i < KO_FILES; i++) {
 		if (ko.file[i].used) {
 			ko_close(i);
@@ -580,6 +640,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(flags, 0, sizeof(flags));
 	fail_call = stall = how = 0;
+	others_come = false;
+	if (busy != NULL) {
+		busy->count = 1;
+		busy = NULL;
+	}
 	if (size != 0 && data[0] == 0xff && !load(data[size - 1])) {
 		return 0;
 	}

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 
 #include "fuzz/proc.h"
+#include "fuzz/sys.h"
+#include "hv/host/lib/record.h"
 #include "hv/host/netvsp/netvsp.h"
 #include "tests/guest/nvsp_guest.h"
 
@@ -21,8 +23,9 @@ static struct nvsp_guest g;
 static struct netvsp n;
 static struct netvsp_state state;
 static int port[2] = { -1, -1 }; /* the process's end, the switch's */
-static bool alive;
-static uint32_t offered; /* frames that the guest may have sent */
+static bool alive, second;       /* second: a channel has rings in the send buffer */
+static int listener = -1;        /* to the recorded traffic */
+static uint32_t offered;         /* frames that the guest may have sent */
 
 static void proc_heard(uint32_t socket, enum pm_type type, const void *message)
 {
@@ -74,8 +77,8 @@ static void port_send(struct script *s)
 
 /* ---- the worker ---- */
 
-static void say_gpadl(uint32_t id, const uint64_t *a, uint32_t a_pages, const uint64_t *b,
-		      uint32_t b_pages)
+static void say_gpadl(uint32_t unit, uint32_t id, const uint64_t *a, uint32_t a_pages,
+		      const uint64_t *b, uint32_t b_pages)
 {
 	static union {
 		struct pm_gpadl m;
@@ -83,6 +86,7 @@ static void say_gpadl(uint32_t id, const uint64_t *a, uint32_t a_pages, const ui
 	} u;
 
 	memset(&u, 0, sizeof(u));
+	u.m.unit = unit;
 	u.m.gpadl = id;
 	u.m.pages = a_pages + b_pages;
 	u.m.length = u.m.pages * 4096;
@@ -97,15 +101,53 @@ static void say_open(unsigned arg)
 			     .sub = (arg & 0x0e) == 0x0e,
 			     .gpadl = GUEST_GPADL_RINGS,
 			     .downstream = GUEST_RING_PAGES };
-	int fd = proc_fd();
+	int fd = proc_fd(), end[2];
 
 	if (fd < 0) {
 		return;
 	}
-	say_gpadl(GUEST_GPADL_RINGS, g.up_pfn, GUEST_RING_PAGES, g.down_pfn, GUEST_RING_PAGES);
-	say_gpadl(GUEST_GPADL_RECEIVE, g.receive_pfn, GUEST_RECEIVE_PAGES, g.receive_pfn, 0);
-	say_gpadl(GUEST_GPADL_SEND, g.send_pfn, GUEST_SEND_PAGES, g.send_pfn, 0);
+	if ((arg & 0x80) != 0 && pipe(end) == 0) { /* nobody will signal it any more */
+		CHECK_FUZZ(dup2(end[0], fd) == fd);
+		(void)close(end[0]);
+		(void)close(end[1]);
+	}
+	if (o.unit != 0 || o.sub != 0) { /* with rings of its own */
+		o.gpadl += 0x10;
+		o.downstream = GUEST_SEND_PAGES / 2;
+		if (!second) {
+			watch_ring(g.send_pfn[0]);
+			watch_ring(g.send_pfn[o.downstream]);
+			second = true;
+		}
+		say_gpadl(o.unit, o.gpadl, g.send_pfn, GUEST_SEND_PAGES, g.send_pfn, 0);
+		proc_say(PROC_WORKER, PM_OPEN, &o, sizeof(o), fd);
+		return;
+	}
+	say_gpadl(0, GUEST_GPADL_RINGS, g.up_pfn, GUEST_RING_PAGES, g.down_pfn, GUEST_RING_PAGES);
+	say_gpadl(0, GUEST_GPADL_RECEIVE, g.receive_pfn, GUEST_RECEIVE_PAGES, g.receive_pfn, 0);
+	say_gpadl(0, GUEST_GPADL_SEND, g.send_pfn, GUEST_SEND_PAGES, g.send_pfn, 0);
 	proc_say(PROC_WORKER, PM_OPEN, &o, sizeof(o), fd);
+}
+
+/* Somebody listens to the traffic: he reads nothing, until his socket is full, or has gone. */
+static void say_record(unsigned arg)
+{
+	struct pm_record record = { .index = 0 };
+	int pair[2], fd = proc_fd();
+
+	if (fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0) {
+		return;
+	}
+	CHECK_FUZZ(dup2(pair[0], fd) == fd);
+	(void)close(pair[0]);
+	if (listener >= 0) {
+		(void)close(listener);
+	}
+	listener = (arg & 1) != 0 ? pair[1] : -1;
+	if (listener < 0) {
+		(void)close(pair[1]);
+	}
+	proc_say(PROC_CONTROL, PM_RECORD, &record, sizeof(record), fd);
 }
 
 static void say_word(unsigned arg)
@@ -172,16 +214,23 @@ static void drop_channels(void)
 	}
 }
 
-static void step(void)
+static void step_for(unsigned arg)
 {
+	static const int timeouts[] = { 0, -1, 5000 };
+
 	if (!alive) {
 		return;
 	}
 	watch_host(400 * 600);
-	alive = netvsp_step(&n, 0);
+	alive = netvsp_step(&n, timeouts[arg % 3]);
 	watch_guest();
 	CHECK_FUZZ(n.chan == NULL || n.chan->open);
 	CHECK_FUZZ(n.state->session.outstanding <= n.state->session.sections || !alive);
+}
+
+static void step(void)
+{
+	step_for(0);
 }
 
 static void die(struct script *s, unsigned arg)
@@ -202,16 +251,37 @@ static void die(struct script *s, unsigned arg)
 
 /* ---- the guest ---- */
 
+/* All channels have the same eventfd. */
+static void signal_host(unsigned arg)
+{
+	if ((arg & 0x40) == 0) {
+		(void)eventfd_write(proc_event, 1);
+	}
+}
+
 static void guest_sends(struct script *s, unsigned arg)
 {
 	uint8_t frame[600] = { 0 }, m[700];
 	uint32_t length = (uint32_t)script_take(s, 2) % sizeof(frame);
-	uint32_t bytes = guest_rndis_packet(m, frame, length, NULL, 0);
+	uint32_t bytes;
+
+	if ((arg & 0x20) != 0) { /* any control message */
+		memset(m, 0, sizeof(m));
+		for (uint32_t i = 0; i < 32; i++) {
+			m[i] = oracle_tame((uint8_t)script_take(s, 1));
+		}
+		guest_fill_send(&g, arg % 4 * 6144, m, 32);
+		(void)guest_send_section(&g, NVSP_CONTROL, arg % 4, 8 + length % 32);
+		signal_host(arg);
+		return;
+	}
+	bytes = guest_rndis_packet(m, frame, length, NULL, 0);
 
 	guest_fill_send(&g, arg % 4 * 6144, m, bytes);
 	if (guest_send_section(&g, NVSP_DATA, arg % 4, bytes) != 0) {
 		offered++;
 	}
+	signal_host(arg);
 }
 
 static void guest_any(struct script *s, unsigned arg)
@@ -222,6 +292,7 @@ static void guest_any(struct script *s, unsigned arg)
 
 	offered += 64; /* what is in the send buffer */
 	(void)guest_message(&g, types[arg % sizeof(types)], a, b, c, (arg & 0x80) != 0);
+	signal_host(0);
 }
 
 static void negotiate(void)
@@ -301,17 +372,26 @@ static void act(struct script *s)
 	case 15:
 		guest_again();
 		break;
-	case 16: /* the switch ends */
-		if ((arg & 7) == 7) {
+	case 16:                         /* the switch ends */
+		if ((arg & 0x80) != 0) { /* with a frame under way */
+			port_send(s);
+		}
+		if ((arg & 0x10) != 0) {
+			sys_fail(arg & 0xcf);
+		} else if ((arg & 7) == 7) {
 			(void)close(port[1]);
 			port[1] = -1;
 		}
 		break;
 	case 17:
 		port_take();
+		if ((arg & 0x80) != 0) {
+			say_record(arg);
+			step();
+		}
 		break;
 	default:
-		step();
+		step_for(arg);
 		break;
 	}
 }
@@ -321,6 +401,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct script s = { data, size, 0 }, action;
 
 	watch_clear();
+	sys_init();
 	watch_ring(GUEST_UP);
 	watch_ring(GUEST_DOWN);
 	for (uint32_t i = 1; i < GUEST_RING_PAGES; i++) {
@@ -330,9 +411,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		watch_writable(GUEST_RECEIVE + i);
 	}
 	proc_init();
+	(void)eventfd_read(proc_event, &(eventfd_t){ 0 });
 	guest_init(&g, memory);
 	memset(&state, 0, sizeof(state));
 	alive = true;
+	second = false;
 	offered = 0;
 	port_open();
 	start_process(false);
@@ -345,6 +428,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	port_take();
 	while (recv(port[0], memory, sizeof(memory), MSG_DONTWAIT) > 0) {
+	}
+	if (record_on()) {
+		(void)close(record_socket);
+		record_socket = -1;
+	}
+	if (listener >= 0) {
+		(void)close(listener);
+		listener = -1;
 	}
 	drop_channels();
 	proc_init();

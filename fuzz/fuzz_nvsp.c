@@ -417,7 +417,9 @@ static void act(struct script *in_script)
 		nvsp_session_link(&s, (script_take(in_script, 1) & 1) != 0);
 		break;
 	case 14:
-		if (held_count == 0 && s.outstanding == 0) {
+		if ((script_take(in_script, 1) & 1) != 0) {
+			nvsp_session_gpadl_gone(&s, GUEST_GPADL_SEND);
+		} else if (held_count == 0 && s.outstanding == 0) {
 			nvsp_session_gpadl_gone(&s, GUEST_GPADL_RECEIVE);
 		}
 		break;

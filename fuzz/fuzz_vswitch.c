@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "fuzz/proc.h"
+#include "fuzz/sys.h"
 #include "hv/host/vswitch/vswitch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,11 +32,18 @@ static void proc_heard(uint32_t socket, enum pm_type type, const void *message)
 	CHECK_FUZZ(socket == PROC_CONTROL && type == PM_STATUS_NET);
 }
 
+static void step_for(unsigned arg)
+{
+	static const int timeouts[] = { 0, -1, 5000 };
+
+	if (alive) {
+		alive = vswitch_step(&v, timeouts[arg % 3]);
+	}
+}
+
 static void step(void)
 {
-	if (alive) {
-		alive = vswitch_step(&v, 0);
-	}
+	step_for(0);
 }
 
 /* Addresses by number; 0xff.. for everyone, others for nobody. */
@@ -144,8 +152,13 @@ static void act(struct script *s)
 		remove_port(port + (arg >> 6));
 		step();
 		break;
-	case 3: /* the other end dies */
-		if (end[port].fd >= 0) {
+	case 3: /* the other end dies; a system call fails */
+		if ((arg & 0x20) != 0) {
+			sys_fail(arg & 0xcf);
+		} else if ((arg & 0x10) != 0 && end[UPLINK].fd >= 0) {
+			(void)close(end[UPLINK].fd);
+			end[UPLINK].fd = -1;
+		} else if (end[port].fd >= 0) {
 			(void)close(end[port].fd);
 			end[port].fd = -1;
 		}
@@ -166,7 +179,7 @@ static void act(struct script *s)
 		step();
 		break;
 	default:
-		step();
+		step_for(arg);
 		break;
 	}
 }
@@ -194,6 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int pair[2] = { -1, -1 };
 
 	proc_init();
+	sys_init();
 	(void)script_action(&all, &s);
 	uplink = (script_take(&s, 1) & 1) != 0;
 	memset(&v, 0, sizeof(v));

@@ -149,8 +149,16 @@ void mutex_lock(struct mutex *m)
 	ko.locks++;
 }
 
+bool ko_signal(void)
+{
+	return fails(&ko.fail_signal);
+}
+
 int mutex_lock_interruptible(struct mutex *m)
 {
+	if (ko_signal()) {
+		return -EINTR;
+	}
 	mutex_lock(m);
 	return 0;
 }
@@ -181,6 +189,9 @@ void down_read(struct rw_semaphore *s)
 
 int down_read_interruptible(struct rw_semaphore *s)
 {
+	if (ko_signal()) {
+		return -EINTR;
+	}
 	down_read(s);
 	return 0;
 }

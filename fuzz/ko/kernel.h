@@ -208,19 +208,23 @@ struct rcu_head {
 #define rcu_read_unlock() ((void)0)
 #define kfree_rcu(p, head) kfree(p)
 
-/* ---- waiting: nobody else runs, so a wait ends as by a signal ---- */
+/* ---- waiting: others run once, then a wait ends as by a signal ---- */
 typedef struct {
-	int unused;
+	int sleepers;
 } wait_queue_head_t;
-#define init_waitqueue_head(w) ((void)(w))
-#define wq_has_sleeper(w) ((void)(w), false)
-#define wake_up_interruptible_poll(w, events) ((void)(w), (void)(events))
-#define wait_event_interruptible(w, condition) ((condition) ? 0 : -ERESTARTSYS)
+#define init_waitqueue_head(w) ((void)((w)->sleepers = 0))
+#define wq_has_sleeper(w) ((w)->sleepers != 0)
+#define wake_up_interruptible_poll(w, events) ((void)((w)->sleepers = 0), (void)(events))
+#define wait_event_interruptible(w, condition) (ko_others(), (condition) ? 0 : -ERESTARTSYS)
 #define cond_resched() ((void)0)
-#define msleep(ms) ((void)(ms))
-#define msleep_interruptible(ms) ((void)(ms), 1)
-#define fatal_signal_pending(task) false
+#define msleep(ms) ((void)(ms), ko_others())
+#define msleep_interruptible(ms) ((void)(ms), ko_signal() ? 1 : 0)
+#define fatal_signal_pending(task) ko_signal()
 #define current NULL
+/* Others run meanwhile: the harness's. */
+void ko_others(void);
+/* A signal for the caller is there. */
+bool ko_signal(void);
 
 struct work_struct {
 	void (*f)(struct work_struct *w);
@@ -241,7 +245,7 @@ struct file {
 	unsigned int f_flags;
 };
 typedef struct poll_table poll_table;
-#define poll_wait(file, w, table) ((void)(file), (void)(w), (void)(table))
+#define poll_wait(file, w, table) ((void)(file), (void)((w)->sleepers = 1), (void)(table))
 struct vm_area_struct;
 struct file_operations {
 	void *owner;

@@ -4,7 +4,7 @@
 /* What the harness of redoubt.ko has of fuzz/ko/kernel.c: the user's memory, descriptors, failures on demand. */
 #include "fuzz/ko/kernel.h"
 
-#define KO_FILES 64u
+#define KO_FILES 160u
 #define KO_USER 8192u /* bytes of the user's memory; any other address faults */
 
 struct ko_file {
@@ -18,6 +18,7 @@ struct ko {
 	uint32_t live;                           /* allocations */
 	uint32_t locks;                          /* held */
 	uint32_t fail_alloc, fail_fd, fail_copy; /* countdowns to a failure; 0: none */
+	uint32_t fail_signal;                    /* the same, to a signal */
 	bool may_lock; /* locks may be held while the user's memory is touched */
 	bool fail_misc, fail_queue, unable; /* to register, to make a queue, to administer */
 	struct miscdevice *device;

@@ -38,6 +38,17 @@ def fail(what, after, status=0):
     return record(bytes([7, what | (after - 1) << 2, status]))
 
 
+def other(what, n=0):
+    return record(bytes([0xFF, what | n << 2]))
+
+
+MANY, SIGNAL, OTHERS, BUSY = range(4)
+
+
+def blocking(file):
+    return read(file | 0x80, 256)
+
+
 def create(mib=16, vps=2, weight=0):
     return OPEN + ask(0, CREATE, struct.pack("<QII", mib << 20, vps, weight))
 
@@ -88,6 +99,20 @@ SEEDS["statuses"] = create() + b"".join(fail(3, 1, n - 1) + ask(1, POST, message
 SEEDS["statuses_more"] = create() + b"".join(fail(3, 1, n - 1) + ask(1, POST, message()) for n in (*range(58, 112), 120, 255))
 SEEDS["miscounts"] = FULL + fail(3, 1, 255) + ask(2, GET_REGS, REGS) + fail(3, 1, 254) + ask(2, GET_REGS, REGS)
 SEEDS["slow_end"] = FULL + fail(3, 1, 254) + close(1) + fail(3, 2, 254) + close(4) + WORK + close(2) + close(3) + WORK
+SEEDS["many_channels"] = create() + CHANNEL_OF + other(MANY, 1) + record(bytes([5, 0, 100, 1, 0])) + close(2) + CHANNEL_OF + close(1) + WORK
+SEEDS["polled"] = create() + vp(0) + CHANNEL_OF + read(2, 0) + read(3, 8) + b"".join(happens(0, 0, n) for n in range(4)) + read(2, 0) + ask(1, STOP)
+SEEDS["waits"] = (create() + CHANNEL_OF + MESSAGES_OF + other(OTHERS) + blocking(2) + blocking(2) + fail(3, 1, 0x15 - 1) + other(OTHERS) + blocking(3)
+                  + fail(2, 1) + read(3, 256) + fail(2, 1) + read(2, 8))
+SEEDS["busy"] = FULL + other(BUSY, 3) + map_(4, 1, 0, 2048, 1536) + close(2) + close(3) + close(4) + other(BUSY, 5) + close(1) + WORK
+SEEDS["behind_the_end"] = FULL + b"".join(map_(4, 1, 0, 4096, n) for n in (4095, 4096, 4097))
+SEEDS["not_disconnected"] = create() + MESSAGES_OF + fail(3, 1, 4) + close(2)
+for n, status in enumerate((0x14, 0x3, 0x4, 0x13, 0x12)):
+    SEEDS[f"signal_{n}"] = create() + CHANNEL_OF + fail(3, 1, status - 1) + write_to(2, 8)
+SEEDS["measured_long"] = create() + ask(1, MEASURE, struct.pack("<QQ", 0, 0x200000)) + ask(1, MEASURE, struct.pack("<QQ", 0, 0x3000))
+for after in range(6):
+    SEEDS[f"signals_{after}"] = (OPEN + other(SIGNAL, after) + ask(0, INFO, struct.pack("<II", 1, 0)) + other(SIGNAL, after) + ask(0, CREATE,
+                                 struct.pack("<QII", 16 << 20, 1, 0)) + create() + b"".join(other(SIGNAL, after) + what for what in (
+                                     vp(0), CHANNEL_OF, ask(1, MEASURE, struct.pack("<QQ", 0, 0x300000)), write_to(3, 8), ask(1, POST, message()))))
 for how in range(8):
     for more in (0, 1, 2, 0x10, 0x11, 0x12, 0x13):
         SEEDS[f"load_{how}_{more}"] = b"\xff" + bytes([0] * 3) + bytes([how | more << 3])

@@ -103,6 +103,10 @@ def ethsw_seeds():
     yield "removed", uplink + ports + record(bytes([1, 1])) + send(0, 60, 2, 1) + send(1, 60, 1, 2) + add(9, 2)
 
 
+# In struct nvsp_session: the journal, and the packet in it.
+JOURNAL, JOURNAL_PACKET = 3656, 3740
+
+
 def nvsp_seeds():
     negotiate, serve, restart, reopen = (record(bytes([n])) for n in (0, 17, 15, 16))
     take, keep = record(b"\x09\x01"), record(b"\x09\x00")
@@ -127,6 +131,19 @@ def nvsp_seeds():
     yield "link", negotiate + record(b"\x0d\x00") + serve + take * 9 + record(b"\x0d\x01") + serve + take
     yield "tamper", negotiate + record(b"\x0c\x01\x00\x03\0\0\0") + serve + deliver(60)
     yield "gpadl", negotiate + take * 8 + serve + record(b"\x0e") + deliver(60) + negotiate
+    for version in (0x50000, 0x60000, 0x60001, 0x40000):
+        first = record(b"\x01\x00" + struct.pack("<III", version, version, 0) + b"\x01")
+        yield f"version_{version:x}", first + serve + restart + take + first + serve + take
+    yield "subchannels", negotiate + b"".join(record(b"\x01\x0b" + struct.pack("<III", n, 1, 0) + b"\x01") for n in range(3)) + serve + take * 9
+    yield "send_gpadl", negotiate + take * 8 + serve + record(b"\x0e\x01") + send(60) + serve + take
+    yield "packet_types", negotiate + b"".join(record(bytes([6, kind, 1, 0, 40, 107, 0, 0, 0])) for kind in range(13)) + serve + take * 9
+    for at in (0, 13, 16, 72, 76, 80):  # stage, the answer's length, what is put into the ring
+        for value in (1, 2, 0xFF):
+            yield f"journal_{at}_{value}", negotiate + send(60) + serve + deliver(60) + record(b"\xf9" + struct.pack("<HB", JOURNAL + at, value)) + serve + take
+        yield f"journal_{at}_put", negotiate + record(b"\xf9" + struct.pack("<HB", JOURNAL + 72, 1)) + record(
+            b"\xf9" + struct.pack("<HB", JOURNAL + at, 0xFF)) + serve + take
+    yield "journal_packet", negotiate + send(60) + serve + b"".join(
+        record(b"\xf9" + struct.pack("<HB", *what)) for what in ((JOURNAL_PACKET + 3, 0xFF), (JOURNAL, 1))) + serve
     ranges = struct.pack("<HHB", 0, 44, 40) + struct.pack("<HHB", 100, 60, 41)
     yield "ranges", negotiate + record(b"\x04\x02\x00" + ranges + b"\x2c" + packet(frame(60))[:44]) + serve
     flip = record(bytes([18, 3]) + struct.pack("<I", 40 * 4096 + 100)[:3] + b"\xff" * 8)

@@ -55,6 +55,10 @@ def ic_seeds():
     yield "none", open_ + run + take + r(7, 0, 0, 28, 0, 0, 30, 0, 0) + run
 
 
+# In struct netvsp_state: what the process does with the packet that it has, and that packet.
+JOURNAL_STAGE, JOURNAL_PACKET = 3664, 3748
+
+
 def netvsp_seeds():
     open_, negotiate, step, takes = r(0, 0), r(1), r(19), r(8, 15)
     start = open_ + negotiate
@@ -71,12 +75,39 @@ def netvsp_seeds():
     yield "closed", start + arrive(60, 0) + r(10, 0x00) + r(10, 0x11) + open_ + negotiate
     yield "reset", start + r(10, 0x20) + open_ + negotiate
     yield "link", start + r(10, 0x30) + takes + r(10, 0x31) + takes
-    yield "gone", start + r(16, 7) + send(0, 60) + step * 2
+    yield "gone", start + r(16, 7) + step * 2 + send(0, 60) + step * 2
+    yield "gone_with_frames", start + r(16, 0x87, 60, 0, 0xFC) + step * 3
     yield "frames_too_long", start + arrive(2000, 0) + arrive(13, 0)
     for arg in (0x60, 0x61, 0x62, 0x63, 0x6C, 0x6D, 0x51, 0x52, 0x70):
         yield f"word_{arg:x}", start + r(10, arg) + send(0, 60) + step * 2 + r(17)
     yield "second_channel", start + r(0, 0x0E) + r(0, 0x70) + step * 4 + r(12, 0) + r(0, 0) + step * 4
+    yield "channel_of_a_dead_unit", r(0, 0x80) + step * 3 + negotiate + step
+    yield "second_unit", r(0, 0x70) + step * 4 + r(0, 0) + step * 4 + r(10, 0x10) + step
+    yield "second_sub", r(0, 0) + step * 4 + r(0, 0x0E) + step * 4
+    yield "waits", start + send(0, 60) + r(19, 1) + r(19, 2) + arrive(60, 1) + r(19, 1) + takes
+    yield "nothing_to_resume", start + send(0, 60) + step + r(12, 1, *struct.pack("<H", JOURNAL_PACKET + 3), 0xFF) + open_ + r(
+        12, 1, *struct.pack("<H", JOURNAL_STAGE), 1) + open_ + step
+    yield "broken_then_frames", start + r(13, 2, 0xFF, 0xFF, 0xFF, 0x7F) + arrive(60, 0xFC) + step
+    yield "asleep", start + arrive(60, 0xFC) * 12 + send(0, 60) + step * 2
+    yield "ends_with_nothing", start + r(16, 7) + r(16, fails(0, 1)) + step * 2
+    record_, recorded = r(17, 0x81), r(17, 0x80)
+    for name, first in (("recorded", record_ + start), ("recorded_late", start + record_), ("recorded_to_nobody", start + recorded), (
+            "recorded_twice", record_ + start + record_)):
+        yield name, first + send(0, 60) * 3 + step + arrive(60, 1) + takes + r(2, 7, *bytes(12)) * 3 + step + takes
+    for length in (0, 12, 20, 0xFFFFFFFF):
+        yield f"recorded_control_{length:x}", record_ + start + r(3, 0x20, 24, 0, *struct.pack("<IIII", 4, length, 1, 0x00010106)) + step + takes
+    for at in range(64, 1024, 64):
+        yield f"full_{at}", start + send(0, 60) * 3 + r(13, 2, *struct.pack("<I", at)) + (r(2, 0, *bytes(12)) + send(0, 60)) * 2 + step * 2
+    yield "recorded_full", record_ + start + (send(0, 60) + step + takes) * 28
+    for error in range(4):
+        for what, then in ((0, arrive(60, 1)), (1, send(0, 60) + step), (2, step)):
+            yield f"fails_{error}_{what}", start + r(16, fails(what, error)) + then * 2 + r(17)
     yield "before", negotiate + arrive(60, 0) + step
+
+
+def fails(what, error, bits=0x10):
+    """The byte of sys_fail (fuzz/sys.h) for this call and error; the bits between are the harness's."""
+    return next(n for n in range(64) if n & bits == bits and (n & 0xCF) % 3 == what and (n & 0xCF) >> 2 & 3 == error)
 
 
 def vswitch_seeds():
@@ -96,6 +127,10 @@ def vswitch_seeds():
     yield "unwatchable", r(0) + r(0, 0x78) + r(0, 0x7A) + step + add(1)
     yield "from_uplink", r(1) + ports + send(5, 60, 1, 6) + send(5, 60, 0xF0, 6) + send(5, 60, 1, 2) + step + take
     yield "spoofed", r(1) + ports + send(0, 60, 1, 2) + send(0, 60, 1, 0xF9) + step + take
+    for error in range(4):
+        for what in range(3):
+            yield f"fails_{error}_{what}", r(1) + ports + r(10, 1) + r(10, 2) + r(3, fails(what, error, 0x20)) + send(0, 60, 1, 0) + step * 2 + send(1, 60, 0, 1) + step + send(0, 60, 1, 0) + r(10, 1) + send(1, 60, 0, 1) + r(10, 1) + r(10, 2) + take
+    yield "uplink_ends", r(1) + ports + r(3, 0x10) + send(0, 60, 0xF0, 0) + step * 2 + take
     yield "flood", r(0) + ports + r(7, 0, 60, 0, 1, 0, 0) * 20 + step * 3 + take
     yield "dies", r(0) + ports + send(0, 60, 1, 0) + r(3, 1) + r(3, 0) + step * 3 + add(0) + r(2, 2) + step
     yield "replaced", r(0) + ports + add(1) + r(1, 3, 1) + send(1, 60, 0, 1) + step + take

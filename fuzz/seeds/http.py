@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Seeds of attestd's reader of requests: http. usage: fuzz/seeds/http.py"""
+import json
+
+from records import write
+
+NONCE = "a5" * 16
+
+
+def request(body=None, path="/v1/report", method="POST", version="HTTP/1.1", headers=(), length=None):
+    text = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"{method} {path} {version}", *headers]
+    if body is not None or length is not None:
+        lines.append(f"Content-Length: {len(text) if length is None else length}")
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + text
+
+
+def http():
+    good = {"nonce": NONCE}
+    yield "names_differ", request(good, headers=["Content-Lengti: 4", "Expecu: 1", "transfer-encodinG2: a", "eXPEcT0: b"])
+    yield "control_byte", request(good, headers=["A: \x01"])
+    yield "tab", request(good, headers=["A: \tb\t "])
+    yield "latin", request(good, headers=["A: \xe9"])
+    yield "delete", request(good, headers=["A: \x7f"])
+    yield "one_word", b"GET\r\n\r\n"
+    yield "two_words", b"GET /v1/ek\r\n\r\n"
+    yield "version_9", request(good, version="HTTP/0.9")
+    for name, length in (("empty", ""), ("word", "7x"), ("sign", "-1"), ("seven", "1234567"), ("most", "999999"), ("spaces", " \t 77 \t")):
+        yield "length_" + name, request(good, length=length)
+    for name, header in (("none", "abc"), ("no_name", ": a"), ("space_before", "A : b"), ("tab_before", "A\t: b"), ("folded", "\tb: c"),
+                         ("empty", "A:"), ("blank", "A: \t")):
+        yield "header_" + name, request(good, headers=[header])
+    yield "head_long", request(good, headers=["A: " + "b" * 9000])
+    yield "head_open", b"POST /v1/report HTTP/1.1\r\nA: " + b"b" * 9000
+    for n, nonce in enumerate(("A5" * 16, "a5" * 64, "a5" * 65, "a5" * 15, "a5" * 16 + "a", "g5" * 16, "5g" * 16, "::" * 16, "@G" * 16, "`F" * 16, 5, None)):
+        yield f"nonce_{n}", request({"nonce": nonce})
+    for n, number in enumerate((0, -1, 1, "1", 1 << 62, 1.5, None)):
+        yield f"partition_{n}", request({"nonce": NONCE, "partition": number})
+    yield "no_nonce", request({})
+    for n, body in enumerate(({"credential": "00" * 3, "secret": "00" * 3}, {"credential": "00" * 2, "secret": "00" * 3},
+                              {"credential": "00" * 3, "secret": "00" * 2}, {"credential": "00" * 3}, {"secret": "00" * 3},
+                              {"credential": "00" * 3, "secret": "00" * 3, "more": 1}, {"credential": "00" * 2000, "secret": "00" * 3})):
+        yield f"activate_{n}", request(body, path="/v1/activate")
+    yield "ek_body", request(b"{}", path="/v1/ek", method="GET")
+    yield "ek_nothing", request(b"", path="/v1/ek", method="GET")
+    yield "array", request([1])
+    yield "no_json", request(b"{")
+    yield "behind", request(good) + b"GET"
+    yield "half", request(good)[:-5]
+
+
+write("http", http())
