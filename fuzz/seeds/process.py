@@ -136,8 +136,29 @@ def vswitch_seeds():
     yield "replaced", r(0) + ports + add(1) + r(1, 3, 1) + send(1, 60, 0, 1) + step + take
 
 
+def ipc_seeds():
+    def push(fds, size, kind=0, body=b"", how=0):
+        return record(bytes([how, fds]) + struct.pack("<HB", size, kind) + body)
+
+    take = r(7, 0)
+    for kind in range(1, 40):
+        yield f"kind_{kind}", b"".join(push(fds, size, kind) + take for size in (8, 12, 16, 24) for fds in (0, 1))
+    yield "descriptors", b"".join(push(n, 8, 1) + r(7, 1) for n in (1, 2, 31, *range(0x20, 0x40, 3), 0x2F, 0x30, 0x31))
+    yield "taken", b"".join(push(1, 16, kind) + r(7, 1) + push(1, 16, kind) + r(7, 3) for kind in range(1, 40, 3))
+    yield "too_long", push(0, 0xFFFF, 1) + take + push(1, 0xFFFF, 1) + take + push(0x40, 0xFFFF, 1) + take + push(0x40, 0x2100, 1) + take + b"".join(push(0, n, 3) + take for n in range(0, 40000, 3001))
+    yield "short", b"".join(push(0, n, 1) + take for n in range(9))
+    yield "raw", push(0x80, 8, 0, b"\xff" * 8) + take
+    yield "empty", r(2, 0) + take + r(2, 1) + take + r(2, 3) + take + take
+    yield "names", r(3, 0) + push(0, 8, 1) + take + push(1, 8, 1) + take + r(2, 1) + take
+    yield "sends", b"".join(r(4, n) for n in (0, 1, 5, 0x40, 0x41, 0x80, 0x3D, 0x3E, 0x3F, 0x7E, 0x7F)) + r(4, 0x80, 2, 0) + r(4, 0x80, 0xFF, 0xFF)
+    yield "gone", r(4, 0) + r(6, 7) + r(4, 0) + take
+    for error in range(5):
+        yield f"fails_{error}", r(5, 5 * 2 + error if error else 0) + push(1, 8, 1) + take * 2 + r(5, error) + r(4, 1) + r(5, error) + r(4, 0x41)
+
+
 write("chan", chan_seeds())
 for kind in ("shutdown", "heartbeat", "timesync"):
     write("ic_" + kind, ic_seeds())
 write("netvsp", netvsp_seeds())
 write("vswitch", vswitch_seeds())
+write("ipc", ipc_seeds())

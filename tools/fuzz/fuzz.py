@@ -122,7 +122,7 @@ def verb_list(args):
 
 def verb_coverage(args):
     targets = manifest(args.build, args.names)
-    sources = sorted({s for t in targets for s in t["sources"]})
+    sources = sorted({s for t in targets for s in coverage.parsers(t)})
     if not args.names:
         sources = sorted({*sources, *(str(p.relative_to(ROOT)) for p in (ROOT / "hv/core").glob("*.c"))})
     files = coverage.together(targets, sources, say)
