@@ -212,6 +212,40 @@ static void judge(struct vp *vp, uint64_t control, uint64_t rax, const uint8_t *
 	}
 }
 
+/* What the parent records of a call of a child that is done: its registers, and no more than what it copied in. */
+static void judge_trace(struct vp *vp, uint64_t control, const uint8_t *in)
+{
+	struct hv_message *m = (struct hv_message *)(void *)fake_ram(vp->intercept_page.v);
+	const uint64_t fast[2] = { vp->regs[REG_RDX], vp->regs[REG_R8] };
+	struct hv_traced_intercept t;
+	size_t n = 0, most = sizeof(t.input);
+
+	if (vp->partition->traced == 0) {
+		return;
+	}
+	CHECK_FUZZ((vp->suspended & VP_SUSPEND_INTERCEPT) != 0);
+	vp->suspended &= ~VP_SUSPEND_INTERCEPT;
+	vp->partition->intercepts--;
+	if (vp->intercept_page.v == 0) {
+		return;
+	}
+	memcpy(&t, m->payload, sizeof(t));
+	CHECK_FUZZ(m->type == HV_MESSAGE_HYPERCALL && t.rax == vp->regs[REG_RAX]);
+	CHECK_FUZZ(t.rcx == control && t.rdx == fast[0] && t.r8 == fast[1]);
+	CHECK_FUZZ(t.header.rip == vp->rip);
+	if ((control >> 16 & 1) != 0) {
+		in = (const uint8_t *)fast;
+		most = sizeof(fast);
+	}
+	while (in != NULL && n < most && t.input[n] == in[n]) {
+		n++;
+	}
+	for (; in != NULL && n < sizeof(t.input); n++) {
+		CHECK_FUZZ(t.input[n] == 0);
+	}
+	m->type = HV_MESSAGE_NONE;
+}
+
 static struct vp *caller_of(unsigned flags)
 {
 	struct partition *p = (flags & 16) == 0 ? NULL : partition_find(child[flags >> 3 & 1]);
@@ -248,6 +282,7 @@ static void wrong_address(struct script *s, struct vp *vp, uint64_t control)
 	vp->regs[REG_R8] = script_take(s, 8);
 	CHECK_FUZZ(fake_exit(vp, &e) == FAKE_RETURNED && vp->arch->pending.kind == FAKE_NONE);
 	if (vp->rip != rip) {
+		judge_trace(vp, vp->regs[REG_RCX], NULL);
 		judge(vp, vp->regs[REG_RCX], vp->regs[REG_RAX], NULL, 0);
 	}
 }
@@ -326,6 +361,7 @@ static void call(struct script *s)
 		rax = fake_hypercall(vp, control, in, sizeof(in), NULL, 0);
 		CHECK_FUZZ(vp->arch->pending.kind == FAKE_NONE);
 		if (rax != FAKE_AGAIN) {
+			judge_trace(vp, control, in);
 			judge(vp, control, rax, in, sizeof(in));
 		}
 		out = rows[row].out + (reps & 7) * rows[row].element_out + rows[row].element_out;

@@ -151,10 +151,14 @@ static void set_register(struct script *s)
 static void parent(struct script *s)
 {
 	unsigned n = (unsigned)script_take(s, 1), what = (unsigned)script_take(s, 1);
-	unsigned how = (unsigned)script_take(s, 1) & 3; /* 1 posted, 2 constant */
-	const struct hv_install_intercept install = { any(n), 3 | how << 8,
+	unsigned how = (unsigned)script_take(s, 1); /* 1 posted, 2 constant; 4 traced, 5 no more */
+	const struct hv_install_intercept install = { any(n), 3 | (how & 3) << 8,
 						      HV_INTERCEPT_IO_PORT_RANGE,
-						      what | (what + (how > 1 ? 0 : 7u)) << 16 };
+						      what | (what + ((how & 3) > 1 ? 0 : 7u))
+								      << 16 };
+	const struct hv_install_intercept trace = { any(n),
+						    (how & 1) != 0 ? 0 : HV_INTERCEPT_EXECUTE,
+						    HV_INTERCEPT_TRACE, 0 };
 	const struct hv_map_state_page page = { .partition = any(n),
 						.vp = n >> 2 & 7,
 						.type = HV_STATE_PAGE_INTERCEPT,
@@ -185,7 +189,7 @@ static void parent(struct script *s)
 
 	switch (n >> 5) {
 	case 0:
-		(void)call(0x4d, &install, sizeof(install));
+		(void)call(0x4d, (how & 4) != 0 ? &trace : &install, sizeof(install));
 		break;
 	case 1:
 		(void)call(0xe1, &page, sizeof(page));

@@ -150,6 +150,14 @@ def processors():
     ) + trap(1, 0x11, 0) + trap(3, 1, 0) + trap(3, 0x11, 0x10) + trap(3, 0x11, 1 << 41) + trap(3, 0x11, 0x5500100010) + trap(
         0x203, 0x11, 0x110010
     ) + trap(3, 0x11, 0, 0)
+    on, off, told = trap(4, 0x8000, 0), trap(0, 0x8000, 0), page(0)
+    calls = lambda f: hc(2, q(0, 0, 1), f) + hc(0x5C, struct.pack("<IIII", 1, 0, 1, 16) + bytes(range(200)), f) + hc(0x99, b"", f) + hc(
+        0x5D, struct.pack("<IHH", 5, 0, 0), f + 4
+    )
+    yield "traced", on + calls(CHILD - 1) + told + calls(CHILD - 1) + off + calls(CHILD - 1) + trap(1, 0x8000, 0) + trap(4, 0x8000, 1)
+    yield "traced_odd", told + on + record(bytes([CHILD - 1 + 128, 2, 0]) + q(0x2000000, 0)) + hc(0x5C, b"", CHILD - 1, control=1 << 60) + hc(
+        0x4D, b"", CHILD - 1
+    )
     yield "intercepts_full", b"".join(trap(3, 0x11, i | i << 16) for i in range(60))
 
 
@@ -314,6 +322,8 @@ def partitions():
     posted, const = a(7, 0, 0x10, 1), a(7, 0, 0x18, 2)
     yield "ports", goes() + a(7, 0, 0x80, 0) + posted + const + everywhere(*inputs) + a(5, 0, 1) + everywhere(*inputs[6:]) + a(5, 0, 1) + everywhere(*inputs[20:])
     full = [step(0, 0x10, i) for i in range(60)]
+    call = (step(9, 0, 0x21), wr(2, 5), wr(11, 1), step(8, MSR(2)), wr(41, 0))
+    yield "traced", goes(0, 2) + a(7, 0, 0, 4) + (everywhere(*call) + a(5, 0, 1) + a(5, 4, 1)) * 6 + a(7, 0, 0, 5) + a(5, 0, 1) + everywhere(*call)
     yield "posted", goes() + posted + everywhere(*full[:40]) * 4 + a(10 | 0x20, 0, 0, 99) + everywhere(step(14)) * 2 + a(5, 0, 1) + everywhere(*full[:9])
     yield "posted_late", goes() + posted + everywhere(full[0]) + a(10 | 0x20, 0, 0, 99) + everywhere(step(14)) * 3
     yield "wrap", goes() + everywhere(step(0 | 64, 0xFF, 1 << 31), step(0, 0xFF, 1 << 31), step(32, 0xFF, 1 << 31), step(64 | 32, 0xFF, 1 << 31))

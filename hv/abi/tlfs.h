@@ -153,7 +153,9 @@ struct hv_register_assoc { /* an element of 0x0051 */
 
 /* --- intercepts --- */
 #define HV_INTERCEPT_IO_PORT_RANGE 0x11u
+#define HV_INTERCEPT_TRACE 0x8000u /* Redoubt's own type */
 #define HV_INTERCEPT_READ_WRITE 3u
+#define HV_INTERCEPT_EXECUTE 4u
 #define HV_INTERCEPT_POSTED_WRITE 0x100u  /* Redoubt's own, with 3 */
 #define HV_INTERCEPT_CONSTANT_READ 0x200u /* Redoubt's own, with 3; first == last */
 /*
@@ -162,6 +164,10 @@ struct hv_register_assoc { /* an element of 0x0051 */
  *
  * POSTED_WRITE: the VP does not stop for a write; it is entered in the partition's struct hv_posted. CONSTANT_READ: the VP does not
  * stop for a read of one byte either, which is `value` of the parameter.
+ *
+ * TRACE (access EXECUTE begins, 0 ends; parameter 0), for a recording: the VP stops after each hypercall and each write of a
+ * synthetic register (0x40000xxx), but not where it got an exception, with a struct hv_traced_intercept. The parent only lets it
+ * go on.
  */
 struct hv_install_intercept {
 	rd_u64 partition;
@@ -210,6 +216,7 @@ struct hv_posted {
 #define HV_MESSAGE_UNMAPPED_GPA 0x80000000u
 #define HV_MESSAGE_TIMER 0x80000010u
 #define HV_MESSAGE_UNRECOVERABLE 0x80000021u /* triple fault, or a state that the CPU refuses */
+#define HV_MESSAGE_HYPERCALL 0x80000050u
 #define HV_MESSAGE_IO_PORT 0x80010000u
 #define HV_MESSAGE_MSR 0x80010001u
 #define HV_MESSAGE_HALT 0x80010007u
@@ -242,6 +249,13 @@ struct hv_io_port_intercept { /* payload of HV_MESSAGE_IO_PORT */
 	rd_u32 reserved;
 	rd_u64 rax;
 	rd_u8 bytes[16];
+};
+
+#define HV_TRACED_INPUT 168
+struct hv_traced_intercept { /* payload of HV_MESSAGE_HYPERCALL (rax: the result), HV_MESSAGE_MSR */
+	struct hv_intercept_header header; /* length 0 */
+	rd_u64 rax, rcx, rdx, r8;
+	rd_u8 input[HV_TRACED_INPUT]; /* of a hypercall, as it was copied in; then zeros */
 };
 
 struct hv_memory_intercept { /* payload of HV_MESSAGE_UNMAPPED_GPA */
@@ -423,6 +437,7 @@ _Static_assert(sizeof(struct hv_install_intercept) == 24, "TLFS");
 _Static_assert(sizeof(struct hv_posted) == 1040, "in half a page");
 _Static_assert(sizeof(struct hv_message) == 256, "TLFS 11.8");
 _Static_assert(sizeof(struct hv_intercept_header) == 40, "TLFS");
+_Static_assert(sizeof(struct hv_traced_intercept) == HV_MESSAGE_PAYLOAD, "fills a message");
 _Static_assert(sizeof(struct hv_assert_interrupt) == 32, "TLFS");
 _Static_assert(sizeof(struct hv_create_port) == 56, "TLFS");
 _Static_assert(sizeof(struct hv_connect_port) == 72, "TLFS");

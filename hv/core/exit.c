@@ -4,6 +4,7 @@
 
 #include "hv/abi/regs_x86.h"
 #include "hv/core/arch.h"
+#include "hv/core/cpu.h"
 #include "hv/core/cpuid.h"
 #include "hv/core/hypercall.h"
 #include "hv/core/intercept.h"
@@ -56,6 +57,9 @@ static void on_msr_write(struct vp *vp, const struct exit_info *e)
 		return;
 	}
 	advance(vp, e);
+	if ((uint32_t)vp->regs[REG_RCX] >> 12 == 0x40000) { /* Hyper-V's */
+		intercept_traced(vp, NULL);
+	}
 }
 
 static void on_hypercall(struct vp *vp, const struct exit_info *e)
@@ -67,6 +71,7 @@ static void on_hypercall(struct vp *vp, const struct exit_info *e)
 	}
 	if (hypercall_dispatch(vp)) {
 		advance(vp, e);
+		intercept_traced(vp, arch_this_cpu()->scratch);
 	}
 }
 

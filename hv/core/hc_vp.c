@@ -249,10 +249,22 @@ enum hv_status hc_map_state_page(struct vp *vp, struct hcall *h)
 	return s;
 }
 
-/* Locks: partitions_lock. */
-static enum hv_status add_range(struct partition *p, uint16_t first, uint16_t last, uint32_t how)
+static bool range_valid(const struct hv_install_intercept *q)
 {
-	uint32_t n = p->port_ranges;
+	uint32_t own = q->access & (HV_INTERCEPT_POSTED_WRITE | HV_INTERCEPT_CONSTANT_READ);
+	uint16_t first = (uint16_t)q->parameter, last = (uint16_t)(q->parameter >> 16);
+	uint64_t value = q->parameter >> 32;
+
+	return q->type == HV_INTERCEPT_IO_PORT_RANGE &&
+	       q->access == (own | HV_INTERCEPT_READ_WRITE) && first <= last && value <= 0xff &&
+	       ((own & HV_INTERCEPT_CONSTANT_READ) == 0 ? value == 0 : first == last);
+}
+
+/* Locks: partitions_lock. */
+static enum hv_status add_range(struct partition *p, const struct hv_install_intercept *q)
+{
+	uint16_t first = (uint16_t)q->parameter, last = (uint16_t)(q->parameter >> 16);
+	uint32_t n = p->port_ranges, how = q->access | (uint32_t)(q->parameter >> 32) << 24;
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (p->port_range[i].first == first && p->port_range[i].last == last) {
@@ -275,28 +287,23 @@ enum hv_status hc_install_intercept(struct vp *vp, struct hcall *h)
 	enum hv_status s = HV_INVALID_PARTITION_ID;
 	struct hv_install_intercept q;
 	struct partition *p;
-	uint16_t first, last;
-	uint32_t value, own;
 
 	(void)vp;
 	__builtin_memcpy(&q, h->in, sizeof(q));
-	first = (uint16_t)q.parameter;
-	last = (uint16_t)(q.parameter >> 16);
-	value = (uint32_t)(q.parameter >> 32);
-	own = q.access & (HV_INTERCEPT_POSTED_WRITE | HV_INTERCEPT_CONSTANT_READ);
-	if (q.type != HV_INTERCEPT_IO_PORT_RANGE || q.access != (own | HV_INTERCEPT_READ_WRITE) ||
-	    first > last || value > 0xff) {
-		return HV_INVALID_PARAMETER;
-	}
-	if ((own & HV_INTERCEPT_CONSTANT_READ) == 0 ? value != 0 : first != last) {
+	if (q.type == HV_INTERCEPT_TRACE
+		    ? (q.access & ~HV_INTERCEPT_EXECUTE) != 0 || q.parameter != 0
+		    : !range_valid(&q)) {
 		return HV_INVALID_PARAMETER;
 	}
 	lock_acquire(&partitions_lock);
 	p = partition_find(q.partition);
-	if (p != NULL) {
-		s = p->state == RD_PARTITION_DYING
-			    ? HV_INVALID_PARTITION_STATE
-			    : add_range(p, first, last, q.access | value << 24);
+	if (p != NULL && p->state == RD_PARTITION_DYING) {
+		s = HV_INVALID_PARTITION_STATE;
+	} else if (p != NULL && q.type == HV_INTERCEPT_TRACE) {
+		__atomic_store_n(&p->traced, q.access, __ATOMIC_RELAXED);
+		s = HV_SUCCESS;
+	} else if (p != NULL) {
+		s = add_range(p, &q);
 	}
 	lock_release(&partitions_lock);
 	return s;

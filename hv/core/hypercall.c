@@ -119,6 +119,7 @@ static enum hv_status run(struct vp *vp, const struct hcall_control *c, uint32_t
 	struct hcall h = { .in = in, .out = in + PAGE_SIZE, .start = c->rep_start };
 	enum hv_status s = admit(vp, r, c);
 
+	__builtin_memset(in, 0, HV_TRACED_INPUT); /* of an earlier call, perhaps of somebody else */
 	if (s != HV_SUCCESS) {
 		return s;
 	}

@@ -34,19 +34,17 @@ static void header(struct vp *vp, struct hv_intercept_header *h, unsigned length
  * for which the parent may look at any time, then the notice. A VP without a page stays suspended for ever, which is its
  * parent's doing.
  */
-static void send(struct vp *vp, struct hv_message *m, size_t payload)
+static void send(struct vp *vp, uint32_t type, const void *payload, size_t size)
 {
 	hpa_t page = vp->intercept_page;
 	struct hv_message *to = NULL;
-	uint32_t type = m->type;
+	struct hv_message m = { .payload_size = (uint8_t)size, .sender = vp->partition->id };
 
-	m->type = HV_MESSAGE_NONE;
-	m->payload_size = (uint8_t)payload;
-	m->sender = vp->partition->id;
+	__builtin_memcpy(m.payload, payload, size);
 	__atomic_fetch_add(&vp->partition->intercepts, 1, __ATOMIC_RELAXED);
 	if (page.v != 0) {
 		to = arch_window_open(SLOT_WINDOW, page);
-		__builtin_memcpy(to, m, sizeof(*m));
+		__builtin_memcpy(to, &m, sizeof(m));
 	}
 	__atomic_fetch_or(&vp->suspended, VP_SUSPEND_INTERCEPT, __ATOMIC_SEQ_CST);
 	if (to != NULL) {
@@ -140,7 +138,6 @@ void intercept_port(struct vp *vp, const struct exit_info *e)
 {
 	unsigned size = e->port.size;
 	uint64_t mask = size == 4 ? 0xffffffffull : (1ull << (size * 8)) - 1;
-	struct hv_message m = { .type = HV_MESSAGE_IO_PORT };
 	struct hv_io_port_intercept io = { .port = e->port.port, .rax = vp->regs[REG_RAX] };
 	uint32_t how;
 
@@ -163,8 +160,7 @@ void intercept_port(struct vp *vp, const struct exit_info *e)
 	}
 	header(vp, &io.header, e->length, !e->port.in);
 	io.access_info = (uint8_t)size;
-	__builtin_memcpy(m.payload, &io, sizeof(io));
-	send(vp, &m, sizeof(io));
+	send(vp, HV_MESSAGE_IO_PORT, &io, sizeof(io));
 }
 
 /*
@@ -173,7 +169,6 @@ void intercept_port(struct vp *vp, const struct exit_info *e)
  */
 void intercept_memory(struct vp *vp, const struct exit_info *e)
 {
-	struct hv_message m = { .type = HV_MESSAGE_UNMAPPED_GPA };
 	struct hv_memory_intercept mi = { .gpa = e->memory.gpa.v };
 
 	partition_count(&vp->partition->denied_memory);
@@ -186,19 +181,33 @@ void intercept_memory(struct vp *vp, const struct exit_info *e)
 	if (e->memory.fetch) {
 		mi.header.access = 2;
 	}
-	__builtin_memcpy(m.payload, &mi, sizeof(mi));
-	send(vp, &m, sizeof(mi));
+	send(vp, HV_MESSAGE_UNMAPPED_GPA, &mi, sizeof(mi));
+}
+
+void intercept_traced(struct vp *vp, const uint8_t *input)
+{
+	struct hv_traced_intercept t = { .rax = vp->regs[REG_RAX],
+					 .rcx = vp->regs[REG_RCX],
+					 .rdx = vp->regs[REG_RDX],
+					 .r8 = vp->regs[REG_R8] };
+
+	if (__atomic_load_n(&vp->partition->traced, __ATOMIC_RELAXED) == 0) {
+		return;
+	}
+	header(vp, &t.header, 0, true);
+	if (input != NULL) {
+		__builtin_memcpy(t.input, input, sizeof(t.input));
+	}
+	send(vp, input != NULL ? HV_MESSAGE_HYPERCALL : HV_MESSAGE_MSR, &t, sizeof(t));
 }
 
 /* Message without more than the header. */
 static void tell(struct vp *vp, uint32_t type)
 {
-	struct hv_message m = { .type = type };
 	struct hv_intercept_header h = { 0 };
 
 	header(vp, &h, 0, false);
-	__builtin_memcpy(m.payload, &h, sizeof(h));
-	send(vp, &m, sizeof(h));
+	send(vp, type, &h, sizeof(h));
 }
 
 void intercept_halt(struct vp *vp)

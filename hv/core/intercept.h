@@ -8,6 +8,8 @@ struct vp;
 void intercept_port(struct vp *vp, const struct exit_info *e);
 /* [owner] VP_TIMER_POSTED: writes that were posted have waited long enough. */
 void intercept_posted_due(struct vp *vp);
+/* [owner] What the VP has done, where the parent records: a call with its input, or (NULL) a write of a synthetic register. */
+void intercept_traced(struct vp *vp, const uint8_t *input);
 void intercept_memory(struct vp *vp, const struct exit_info *e);
 /* No VP of the partition will ever go on (vp_parked). */
 void intercept_halt(struct vp *vp);

@@ -35,6 +35,7 @@ struct partition {
 		uint32_t how; /* atomic: HV_INTERCEPT_* | value << 24 */
 	} port_range[PARTITION_PORT_RANGES];
 	uint32_t port_ranges; /* atomic */
+	uint32_t traced;      /* atomic: HV_INTERCEPT_EXECUTE while the parent records its calls */
 	struct lock posted_lock;
 	uint32_t posted; /* [posted_lock] writes so far */
 	struct {

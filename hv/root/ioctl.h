@@ -86,6 +86,8 @@ struct rd_post { /* EAGAIN: its queue is full, try again later */
 #define RD_PORTS_POSTED_WRITE \
 	1u /* writes do not stop the VP: they are read from VP 0's descriptor */
 #define RD_PORTS_CONSTANT_READ 2u /* reads of one byte do not: they are `value`; first == last */
+/* No port: each hypercall and each synthetic register that is written becomes an intercept when it is done. value: 1 on, 0 off. */
+#define RD_PORTS_TRACE 4u
 struct rd_intercept_ports {
 	rd_u16 first, last;
 	rd_u8 how, value;

@@ -169,12 +169,20 @@ static long rd_ioctl_intercept_ports(struct rd_partition *partition,
 	if (copy_from_user(&ports, request, sizeof(ports)))
 		return -EFAULT;
 	if (ports.first > ports.last || ports.reserved ||
-	    ports.how & ~(RD_PORTS_POSTED_WRITE | RD_PORTS_CONSTANT_READ))
+	    (ports.how & ~(RD_PORTS_POSTED_WRITE | RD_PORTS_CONSTANT_READ) &&
+	     ports.how != RD_PORTS_TRACE))
 		return -EINVAL;
 	if (ports.how & RD_PORTS_POSTED_WRITE)
 		in.access |= HV_INTERCEPT_POSTED_WRITE;
 	if (ports.how & RD_PORTS_CONSTANT_READ)
 		in.access |= HV_INTERCEPT_CONSTANT_READ;
+	if (ports.how == RD_PORTS_TRACE) {
+		if (ports.first || ports.last || ports.value > 1)
+			return -EINVAL;
+		in.type = HV_INTERCEPT_TRACE;
+		in.access = ports.value ? HV_INTERCEPT_EXECUTE : 0;
+		ports.value = 0;
+	}
 	in.parameter = ports.first | (u32)ports.last << 16 | (u64)ports.value << 32;
 	error = rd_partition_enter(partition);
 	if (error)

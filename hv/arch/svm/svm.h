@@ -31,7 +31,6 @@ static inline bool svm_has(uint32_t feature)
 
 #define SVM_NPT (1u << 0)
 #define SVM_NRIPS (1u << 3)
-#define SVM_VMCB_CLEAN (1u << 5)
 #define SVM_FLUSH_BY_ASID (1u << 6)
 #define SVM_DECODE_ASSISTS (1u << 7)
 

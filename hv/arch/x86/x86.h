@@ -84,14 +84,6 @@ static inline uint64_t x86_cr3(void)
 	return v;
 }
 
-static inline uint64_t x86_cr4(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
-	return v;
-}
-
 static inline void x86_set_cr4(uint64_t v)
 {
 	__asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory");

@@ -69,6 +69,28 @@ void worker_quick(struct worker *w)
 	}
 }
 
+void worker_trace(struct worker *w, bool on)
+{
+	const struct rd_intercept_ports calls = { .how = RD_PORTS_TRACE, .value = on ? 1 : 0 };
+
+	if (!w->ended && ioctl(w->partition, RD_IOCTL_INTERCEPT_PORTS, &calls) != 0 &&
+	    errno != ENODEV) {
+		worker_guest_ended(w, PM_GUEST_FAILED, "its calls cannot be %s: error %d",
+				   on ? "traced" : "left alone", errno);
+	}
+}
+
+/* It has been recorded; the guest's call is done. */
+static void traced(struct worker *w, uint32_t index)
+{
+	struct rd_run go = { .flags = 0 };
+
+	if (!record_on()) {
+		worker_trace(w, false);
+	}
+	run(w, index, &go);
+}
+
 static void io_port(struct worker *w, uint32_t index, const struct hv_message *m)
 {
 	struct hv_io_port_intercept a;
@@ -148,6 +170,10 @@ void worker_intercept(struct worker *w, uint32_t index)
 	switch (m.type) {
 	case HV_MESSAGE_IO_PORT:
 		io_port(w, index, &m);
+		break;
+	case HV_MESSAGE_HYPERCALL:
+	case HV_MESSAGE_MSR:
+		traced(w, index);
 		break;
 	case HV_MESSAGE_UNMAPPED_GPA:
 		unmapped(w, index, &m);

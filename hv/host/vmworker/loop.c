@@ -104,6 +104,7 @@ static bool control(struct worker *w)
 		worker_vmbus_again(w);
 	} else if (w->m->type == PM_RECORD) {
 		record_start(w->m, RECORD_WORKER);
+		worker_trace(w, record_on());
 	}
 	ipc_drop_fds(w->m);
 	return w->m->type != PM_STOP;

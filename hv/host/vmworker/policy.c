@@ -18,7 +18,7 @@ static const struct sandbox_rule rules[] = {
 	ANY(epoll_wait, "worker_loop"),
 	ANY(epoll_ctl, "worker_watch: what is waited for changes with what is full"),
 	IOCTL(RD_IOCTL_RUN, "worker_intercept"),
-	IOCTL(RD_IOCTL_INTERCEPT_PORTS, "worker_quick"),
+	IOCTL(RD_IOCTL_INTERCEPT_PORTS, "worker_quick, worker_trace"),
 	IOCTL(RD_IOCTL_POST, "post"),
 	IOCTL(RD_IOCTL_CREATE_CHANNEL, "tell_open"),
 	IOCTL(RD_IOCTL_SET_TARGET, "retarget"),

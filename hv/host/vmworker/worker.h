@@ -55,6 +55,8 @@ void worker_partition_gone(struct worker *w);
 void worker_posted(struct worker *w);
 /* Tells the hypervisor what it may answer for the UART; after each change of the UART, before the VP goes on. */
 void worker_quick(struct worker *w);
+/* The guest's hypercalls and synthetic registers come as intercepts from now on, for the recording. */
+void worker_trace(struct worker *w, bool on);
 /* An intercept of VP `index`. */
 void worker_intercept(struct worker *w, uint32_t index);
 /* Until the manager says stop, or is gone. */

@@ -227,6 +227,12 @@ static void check_args(void)
 	WANT_ERROR(ioctl(p, RD_IOCTL_INTERCEPT_PORTS, &ports), EINVAL);
 	ports = (struct rd_intercept_ports){ .first = 1, .last = 2, .how = 0x80 };
 	WANT_ERROR(ioctl(p, RD_IOCTL_INTERCEPT_PORTS, &ports), EINVAL);
+	ports = (struct rd_intercept_ports){ .last = 2, .how = RD_PORTS_TRACE };
+	WANT_ERROR(ioctl(p, RD_IOCTL_INTERCEPT_PORTS, &ports), EINVAL);
+	ports = (struct rd_intercept_ports){ .how = RD_PORTS_TRACE, .value = 2 };
+	WANT_ERROR(ioctl(p, RD_IOCTL_INTERCEPT_PORTS, &ports), EINVAL);
+	ports = (struct rd_intercept_ports){ .how = RD_PORTS_TRACE | RD_PORTS_POSTED_WRITE };
+	WANT_ERROR(ioctl(p, RD_IOCTL_INTERCEPT_PORTS, &ports), EINVAL);
 	WANT_ERROR(ioctl(p, RD_IOCTL_POST, NULL), EFAULT);
 	vp.vp = 0;
 	v = ioctl(p, RD_IOCTL_CREATE_VP, &vp);

@@ -243,7 +243,7 @@ static void test_ranges(void **state)
 		}
 	}
 	q.access = 3;
-	for (uint32_t type = 0; type < 32; type++) {
+	for (uint32_t type = 0; type < 0x10000; type = type < 32 ? type + 1 : type * 2) {
 		q.type = type;
 		if (type != HV_INTERCEPT_IO_PORT_RANGE) {
 			root_refused(HV_INVALID_PARAMETER, INSTALL, &q, sizeof(q));

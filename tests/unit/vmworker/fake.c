@@ -48,10 +48,16 @@ static int run(int fd, const struct rd_run *request)
 
 static int ports(const struct rd_intercept_ports *q)
 {
-	assert_true(q->first == q->last && (q->first == 0x3f8 || q->first == 0x3fd));
 	if (fake.ports_error != 0) {
 		return refused(fake.ports_error);
 	}
+	if (q->how == RD_PORTS_TRACE) {
+		assert_true(q->first == 0 && q->last == 0 && q->reserved == 0 && q->value <= 1);
+		fake.traced = q->value;
+		fake.trace_calls++;
+		return 0;
+	}
+	assert_true(q->first == q->last && (q->first == 0x3f8 || q->first == 0x3fd));
 	*(q->first == 0x3f8 ? &fake.data : &fake.status) = *q;
 	fake.port_calls++;
 	return 0;

@@ -19,7 +19,7 @@ struct fake {
 	struct hv_message page[HV_VP_MAX];
 	struct hv_posted posted;
 	struct rd_intercept_ports data, status; /* as the UART's ports were set last */
-	unsigned port_calls;
+	unsigned port_calls, traced, trace_calls;
 	int manager, console, message; /* the other ends */
 	void (*step)(void);
 	unsigned steps;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "hv/host/lib/record.h"
 #include "hv/host/vmworker/acpi.h"
 #include "hv/host/vmworker/vmbus.h"
 
@@ -414,8 +415,8 @@ static void test_ends(void **state)
 	end_with.header.rip = 0x1234;
 	ends(HV_MESSAGE_UNRECOVERABLE, PM_GUEST_CRASHED,
 	     "VP 1: triple fault or impossible state at rip 0x1234");
-	ends(HV_MESSAGE_MSR, PM_GUEST_CRASHED,
-	     "VP 1: unexpected intercept 0x80010001 at rip 0x1234");
+	ends(HV_MESSAGE_TIMER, PM_GUEST_CRASHED,
+	     "VP 1: unexpected intercept 0x80000010 at rip 0x1234");
 	end_with.memory.gpa = 0xfed00000;
 	end_with.header.access = 1;
 	ends(HV_MESSAGE_UNMAPPED_GPA, PM_GUEST_CRASHED,
@@ -534,6 +535,87 @@ static void test_message_port_gone(void **state)
 	assert_int_equal(fake_status()->guest, PM_GUEST_FAILED);
 }
 
+/* --- a recording --- */
+
+static int listener;
+static struct {
+	struct record_head head;
+	struct hv_message m;
+} recorded;
+
+static void record_step(void)
+{
+	struct pm_record start = { .index = 0 };
+	int pair[2];
+
+	if (fake_waits(0)) {
+		return;
+	}
+	if (at == 0) { /* nobody listens: the guest's calls are its own */
+		assert_int_equal(fake.trace_calls, 0);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		assert_int_equal(ipc_send(fake.manager, PM_RECORD, &start, sizeof(start), pair, 1),
+				 0);
+		(void)close(pair[0]);
+		listener = pair[1];
+		at = 1;
+	} else if (at == 1 && fake.traced == 1) {
+		memset(&end_with, 0x5a, sizeof(end_with));
+		fake_intercept(0, HV_MESSAGE_HYPERCALL, &end_with, sizeof(end_with));
+		at = 2;
+	} else if (at == 2 || at == 3) { /* it was let go on as it was */
+		assert_int_equal(fake.run.length, 0);
+		assert_int_equal(fake.run.flags, 0);
+		assert_int_equal(recv(listener, &recorded, sizeof(recorded), MSG_DONTWAIT),
+				 sizeof(recorded));
+		assert_int_equal(recorded.head.kind, RECORD_INTERCEPT);
+		assert_int_equal(recorded.m.type, at == 2 ? HV_MESSAGE_HYPERCALL : HV_MESSAGE_MSR);
+		assert_memory_equal(recorded.m.payload, &end_with, sizeof(end_with));
+		assert_int_equal(fake.trace_calls, 1);
+		if (at == 3) {
+			(void)close(listener);
+		}
+		fake_intercept(0, HV_MESSAGE_MSR, &end_with, sizeof(end_with));
+		at++;
+	} else if (at == 4) { /* nobody listens any more */
+		assert_int_equal(fake.traced, 0);
+		assert_int_equal(fake.trace_calls, 2);
+		fake_stop();
+		at = 5;
+	}
+}
+
+static void test_recorded(void **state)
+{
+	(void)state;
+	fake_loop(record_step);
+	assert_int_equal(at, 5);
+	assert_int_equal(fake.runs, 3);
+	assert_false(record_on());
+	assert_null(fake_status());
+}
+
+static void record_failing_step(void)
+{
+	if (at == 0) {
+		fake.ports_error = EIO;
+		record_step();
+	} else if (fake_status() != NULL) {
+		(void)close(listener);
+		fake_stop();
+	}
+}
+
+static void test_record_fails(void **state)
+{
+	(void)state;
+	fake_loop(record_failing_step);
+	assert_int_equal(fake_status()->guest, PM_GUEST_FAILED);
+	assert_string_equal(fake_status()->text, "its calls cannot be traced: error 5");
+	record(RECORD_MESSAGE, 0, "", 0); /* finds that nobody listens */
+	assert_false(record_on());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -553,6 +635,8 @@ int main(void)
 		TEST(test_posted),
 		TEST(test_quick),
 		TEST(test_ports_fail),
+		TEST(test_recorded),
+		TEST(test_record_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
