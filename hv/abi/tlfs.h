@@ -166,8 +166,8 @@ struct hv_register_assoc { /* an element of 0x0051 */
  * stop for a read of one byte either, which is `value` of the parameter.
  *
  * TRACE (access EXECUTE begins, 0 ends; parameter 0), for a recording: the VP stops after each hypercall and each write of a
- * synthetic register (0x40000xxx), but not where it got an exception, with a struct hv_traced_intercept. The parent only lets it
- * go on.
+ * synthetic register (0x40000xxx but EOI, ICR, TPR, EOM and timer counts), but not where it got an exception, with a struct
+ * hv_traced_intercept. The parent only lets it go on.
  */
 struct hv_install_intercept {
 	rd_u64 partition;

@@ -48,6 +48,14 @@ static void on_msr_read(struct vp *vp, const struct exit_info *e)
 	advance(vp, e);
 }
 
+/* Hyper-V's, but not EOI, ICR, TPR, EOM and timer counts: told of each interrupt's, a parent would leave a guest no time. */
+static bool is_traced(uint32_t msr)
+{
+	bool count = msr >= 0x400000b0 && msr <= 0x400000b7 && (msr & 1) != 0;
+
+	return msr >> 12 == 0x40000 && msr - 0x40000070 > 2 && msr != 0x40000084 && !count;
+}
+
 static void on_msr_write(struct vp *vp, const struct exit_info *e)
 {
 	uint64_t v = (uint32_t)vp->regs[REG_RAX] | vp->regs[REG_RDX] << 32;
@@ -57,7 +65,7 @@ static void on_msr_write(struct vp *vp, const struct exit_info *e)
 		return;
 	}
 	advance(vp, e);
-	if ((uint32_t)vp->regs[REG_RCX] >> 12 == 0x40000) { /* Hyper-V's */
+	if (is_traced((uint32_t)vp->regs[REG_RCX])) {
 		intercept_traced(vp, NULL);
 	}
 }

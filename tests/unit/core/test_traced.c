@@ -177,6 +177,8 @@ static void test_refused(void **state)
 
 static void test_register(void **state)
 {
+	static const uint32_t often[] = { 0x40000070, 0x40000072, 0x40000084, 0x400000b1,
+					  0x400000b7 };
 	const struct hv_traced_intercept *t;
 	uint64_t v;
 
@@ -191,6 +193,13 @@ static void test_register(void **state)
 	not_told();
 	assert_true(msr_read(vp, 0x1b, &v) && msr_write(vp, 0x1b, v)); /* not Hyper-V's */
 	not_told();
+	for (size_t i = 0; i < ARRAY_SIZE(often); i++) {
+		assert_true(msr_write(vp, often[i], 0));
+		not_told();
+	}
+	assert_true(msr_write(vp, 0x400000b0, 0));
+	assert_int_equal(told(HV_MESSAGE_MSR)->rcx, 0x400000b0);
+	go_on();
 	assert_false(msr_write(vp, 0x40000fff, 1)); /* #GP */
 	not_told();
 	vp->arch->cpl = 3;
