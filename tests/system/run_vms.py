@@ -58,6 +58,7 @@ def host_disk(folder, guest_disk):
 
 
 def fetch_records(disk, folder):
+    Path(folder).mkdir(parents=True, exist_ok=True)
     for name in ("one", "two"):
         to = Path(folder) / f"{name}.rec"
         subprocess.run(["debugfs", "-R", f"dump {name}.rec {to}", disk], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
