@@ -6,11 +6,13 @@
 #include "attest/core/token.h"
 #include "attest/verify/input.h"
 #include "attest/verify/platform.h"
+#include "attest/verify/report.h"
 #include "attest/verify/verbs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct words {
 	const char *from, *ak, *authority, *hypervisor, *options, *kernel, *initrd, *cmdline,
@@ -156,6 +158,51 @@ static bool learn(const struct input *in, struct learned *l)
 		     attest_claims_parse(m.payload.at, m.payload.n, &l->claims, &why);
 	l->have = true;
 	return true;
+}
+
+/*
+ * That the report is what the host with this key said, of whatever it was: nothing is learned from a log that its quote does not
+ * cover. False after a line on stderr.
+ */
+static bool authentic(const struct input *in, const struct words *w, const struct learned *l)
+{
+	static struct policy any;
+	static struct report_cache cache;
+	const struct report_wish wish = { .policy = &any, .now = time(NULL) };
+	struct policy_list *lists[] = { &any.boot_applications, &any.loader_commands,
+					&any.loaded_files };
+	const char *name = w->ak != NULL ? w->ak : json_string_value(l->name);
+	struct verdict v;
+	bool ok;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		lists[i]->any = true;
+	}
+	for (unsigned int i = 0; i < TPM_PCRS; i++) {
+		any.pcr[i].any = true;
+	}
+	for (unsigned int i = 0; i < ATTEST_END; i++) {
+		any.event[i].any = true;
+	}
+	any.expires = INT64_MAX;
+	any.vm_any = any.debug_allowed = any.log_fill = any.reset_any = true;
+	any.report = POLICY_REPORT_ANY;
+	any.keys = 1;
+	if (name == NULL ||
+	    !input_hex(name, any.key[0].bytes, sizeof(any.key[0].bytes), &any.key[0].n)) {
+		usage_error("--ak-name: not the name of a key in hexadecimal");
+		return false;
+	}
+	verdict_begin(&v);
+	report_verify(&v, in->at, in->n, &wish, &cache);
+	ok = v.exit == VERDICT_ACCEPTED;
+	if (!ok) {
+		usage_error("%s: nothing to learn from: %s: %s", w->from, v.failed,
+			    v.check[v.count - 1].text);
+	}
+	verdict_end(&v);
+	report_cache_free(&cache);
+	return ok;
 }
 
 static json_t *vms(const struct words *w, const struct learned *l)
@@ -342,6 +389,8 @@ int verb_make_policy(int argc, char **argv)
 		result = VERDICT_USAGE;
 	} else if (w.from != NULL && !learn(&in, l)) {
 		usage_error("%s: not a report of an attestable host", w.from);
+		result = VERDICT_NOT_AUTHENTIC;
+	} else if (w.from != NULL && !authentic(&in, &w, l)) {
 		result = VERDICT_NOT_AUTHENTIC;
 	} else {
 		result = write_policy(&w, l);

@@ -54,6 +54,11 @@ say("make-policy --from", c.run("make-policy", "--from", c.file("b", good), "--o
 c.expect("learned policy", 0, None, "report", c.file("b", good), "--policy", made, "--nonce", NONCE.hex())
 other = Host(ak=host.ak, files=FILES | {"kernel": b"another"})
 c.expect("learned policy, another kernel", 3, "reference", "report", c.file("b2", other.bundle()), "--policy", made, "--nonce", NONCE.hex())
+bent = bytearray(good)
+bent[good.index(host.log.bytes()) + 200] ^= 1
+for what, words, data in (("a log that the quote does not cover", [], bytes(bent)), ("another host", ["--ak-name", "000b" + "11" * 32], good)):
+    code, out, err = c.run("make-policy", "--from", c.file("b4", data), *words, "--out", c.folder / "none.json")
+    say(f"make-policy --from {what}: exit {code} {err}", code == 2 and not out and "nothing to learn from" in err and not (c.folder / "none.json").exists())
 digests = [w for n in FILES for w in (f"--{n}", policy[n][0])]
 build = ["make-policy", "--ak-name", host.name().hex(), *digests, "--svn", "3", "--vm", "one=" + policy["vms"][0]["measurement"], "--out", made]
 files = c.file("files.sha256", f"{'00' * 32}  /vmlinuz\n{policy['loaded_files'][0]}  /redoubt.elf\n".encode())
@@ -68,6 +73,7 @@ for i in range(0, len(loader), 2):      # a loader that nobody judges has to be 
              c.file("bad.sha256", f"{'00' * 32}\n{'00' * 31}xx  f\n".encode()), *loader[i + 2:])
 say("make-policy --any-loader", c.run(*build, "--any-loader")[0] == 0 and "ANY LOADER" in c.run("report", c.file("b", good), "--policy", made, "--nonce", NONCE.hex())[1])
 grub = Host(ak=host.ak)
+grub.key, grub.cose = host.key, host.cose
 grub.log.events = [e for e in host.log.events if e[0] != 8]
 c.refuse("make-policy --from a loader that does not measure", ["--loader-command", "PCR 8"], "make-policy", "--from", c.file("b3", grub.bundle()), "--out", made)
 
