@@ -11,13 +11,14 @@
 
 struct lock partitions_lock;
 static struct partition *table[PARTITION_SLOTS]; /* [partitions_lock] 0: unused */
+static uint32_t slots = 1;                       /* [partitions_lock] from here on all are free */
 static uint64_t next_id = PARTITION_ID_ROOT + 1; /* [partitions_lock] never used twice */
 
 _Static_assert(sizeof(struct partition) <= PAGE_SIZE, "one page");
 
 struct partition *partition_find(uint64_t id)
 {
-	for (uint32_t i = 1; i < PARTITION_SLOTS; i++) {
+	for (uint32_t i = 1; i < slots; i++) {
 		if (table[i] != NULL && table[i]->id == id) {
 			return table[i];
 		}
@@ -29,7 +30,7 @@ struct partition *partition_next(uint64_t id)
 {
 	struct partition *best = NULL;
 
-	for (uint32_t i = 1; i < PARTITION_SLOTS; i++) {
+	for (uint32_t i = 1; i < slots; i++) {
 		struct partition *p = table[i];
 
 		if (p != NULL && p->id >= id && (best == NULL || p->id < best->id)) {
@@ -60,6 +61,7 @@ struct partition *partition_create(void)
 	p->state = RD_PARTITION_CREATED;
 	p->weight = WEIGHT_DEFAULT;
 	table[slot] = p;
+	slots = slot < slots ? slots : slot + 1;
 	return p;
 }
 
@@ -74,6 +76,9 @@ void partition_free(struct partition *p)
 	npt_free(&p->npt);
 	arch_partition_free(p);
 	table[p->slot] = NULL;
+	while (slots > 1 && table[slots - 1] == NULL) {
+		slots--;
+	}
 	heap_free(p, 1);
 }
 

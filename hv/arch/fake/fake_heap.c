@@ -6,6 +6,7 @@
 #include <sanitizer/asan_interface.h>
 
 #include "hv/arch/fake/fake.h"
+#include "hv/arch/fake/fake_page.h"
 #include "hv/core/arch.h"
 #include "hv/core/heap.h"
 
@@ -116,34 +117,14 @@ void fake_heap_opened(uint64_t at)
 
 /* --- what a refused call changed --- */
 
-/* The frames are ours and of whole blocks: looked at without the sanitizer's questions about each byte. */
-#define PLAIN __attribute__((no_sanitize("address", "undefined"), noinline))
-typedef uint64_t block __attribute__((vector_size(64), aligned(64), may_alias));
-#define BLOCKS (PAGE_SIZE / sizeof(block))
-
-PLAIN static void frame_copy(uint64_t i)
+static void frame_copy(uint64_t i)
 {
-	const block *from = (const block *)frame(i);
-	block *to = (block *)(copy + i * PAGE_SIZE);
-
-	for (unsigned b = 0; b < BLOCKS; b++) {
-		to[b] = from[b];
-	}
+	page_copy(copy + i * PAGE_SIZE, frame(i));
 }
 
-PLAIN static bool frame_same(uint64_t i)
+static bool frame_same(uint64_t i)
 {
-	const block *a = (const block *)frame(i), *b = (const block *)(copy + i * PAGE_SIZE);
-	block differ = { 0 };
-	uint64_t any = 0;
-
-	for (unsigned k = 0; k < BLOCKS; k++) {
-		differ |= a[k] ^ b[k];
-	}
-	for (unsigned k = 0; k < 8; k++) {
-		any |= differ[k];
-	}
-	return any == 0;
+	return page_same(frame(i), copy + i * PAGE_SIZE);
 }
 
 void fake_heap_touched(void)

@@ -7,6 +7,7 @@
 
 #include "hv/abi/regs_x86.h"
 #include "hv/arch/fake/fake.h"
+#include "hv/arch/fake/fake_page.h"
 #include "hv/core/arch.h"
 #include "hv/core/pfn.h"
 
@@ -28,23 +29,6 @@ static bool hypervisors(uint64_t at, uint64_t size)
 static bool pools(uint64_t at, uint64_t size)
 {
 	return at < FAKE_POOL_BASE + FAKE_POOL_SIZE && at + size > FAKE_POOL_BASE;
-}
-
-/* A whole page, which is the caller's: looked at without the sanitizer's questions about each byte. */
-__attribute__((no_sanitize("address", "undefined"), noinline)) static bool zero(const uint8_t *page)
-{
-	typedef uint64_t block __attribute__((vector_size(64), aligned(8), may_alias));
-	const block *m = (const block *)page;
-	block any = { 0 };
-	uint64_t bits = 0;
-
-	for (unsigned i = 0; i < PAGE_SIZE / sizeof(block); i++) {
-		any |= m[i];
-	}
-	for (unsigned i = 0; i < 8; i++) {
-		bits |= any[i];
-	}
-	return bits == 0;
 }
 
 static bool *known_zero(uint64_t at)
@@ -79,7 +63,7 @@ uint8_t *fake_ram(uint64_t at)
 bool fake_pool_zero(uint64_t at, uint64_t size)
 {
 	for (uint64_t page = at; page < at + size; page += PAGE_SIZE) {
-		if (!*known_zero(page) && !zero(memory(page))) {
+		if (!*known_zero(page) && !page_zero(memory(page))) {
 			return false;
 		}
 	}
@@ -210,7 +194,7 @@ void arch_window_close(unsigned slot)
 		fake_fail("window is not open", slot);
 	}
 	known = known_zero(w->frame);
-	w->zero = known != NULL && zero(w->block);
+	w->zero = known != NULL && page_zero(w->block);
 	if (known == NULL || !*known || !w->zero) {
 		memcpy(memory(w->frame), w->block, PAGE_SIZE);
 	}
