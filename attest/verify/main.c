@@ -32,26 +32,33 @@ static const char usage[] =
 	"  enroll  --check --secret F --recovered F                 whether the TPM opened it\n"
 	"  nonce   [BYTES]                          a fresh nonce (32 bytes), in hexadecimal\n"
 	"\n"
-	"Every verb takes --json (one object on standard output, also on failure) and --quiet.\n"
+	"Every verb takes --json (one object on standard output, also on failure); report, quote, log and enroll take --quiet.\n"
 	"Exit codes: 0 accepted; 1 usage, unreadable file or bad policy; 2 not authentic; 3 authentic, but against the\n"
 	"policy; 4 undecidable. redoubt-verify(1) explains each check.\n";
 
 int verb_nonce(int argc, char **argv)
 {
 	uint8_t nonce[64];
-	unsigned int bytes = 32;
+	unsigned int bytes = 32, words = 0;
+	const char *word = NULL;
+	bool json = false;
+	const struct option_in options[] = { { "json", NULL, &json } };
 
-	if (argc > 1 || (argc == 1 && (sscanf(argv[0], "%u", &bytes) != 1 || bytes < 16 ||
-				       bytes > sizeof(nonce)))) {
+	if (!input_options(argc, argv, options, 1, &word, 1, &words)) {
+		return VERDICT_USAGE;
+	}
+	if (words != 0 &&
+	    (sscanf(word, "%u", &bytes) != 1 || bytes < 16 || bytes > sizeof(nonce))) {
 		return usage_error("nonce wants a number of bytes from 16 to 64, or nothing");
 	}
 	if (getrandom(nonce, bytes, 0) != (ssize_t)bytes) {
 		return usage_error("the kernel gives no random bytes");
 	}
+	fputs(json ? "{\"nonce\": \"" : "", stdout);
 	for (unsigned int i = 0; i < bytes; i++) {
 		printf("%02x", nonce[i]);
 	}
-	putchar('\n');
+	puts(json ? "\"}" : "");
 	return VERDICT_ACCEPTED;
 }
 

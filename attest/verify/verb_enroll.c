@@ -9,6 +9,7 @@
 #include "attest/verify/input.h"
 #include "attest/verify/platform.h"
 #include "attest/verify/verbs.h"
+#include "attest/verify/verdict.h"
 
 #include <mbedtls/aes.h>
 #include <mbedtls/md.h>
@@ -121,7 +122,29 @@ static const char *make_credential(const struct tpm_public *ek, const uint8_t *n
 
 struct words {
 	const char *ek, *ak, *out, *secret, *recovered, *cert, *ca, *time;
+	bool json, quiet;
 };
+
+/* The one object of --json; text: what is wrong, or NULL. name: of the attestation key, which nothing proves yet. */
+static void answer(const char *step, enum verdict_exit exit, const char *text, const uint8_t *name,
+		   size_t name_n)
+{
+	json_t *all = json_pack("{s:s, s:s, s:s, s:i, s:s?, s:s?}", "verb", "enroll", "step", step,
+				"verdict",
+				exit != VERDICT_ACCEPTED     ? "REJECTED"
+				: strcmp(step, "check") == 0 ? "ACCEPTED"
+							     : "UNDECIDED",
+				"exit", (int)exit, "failed", text != NULL ? "enroll" : NULL, "text",
+				text);
+
+	if (name_n != 0) {
+		json_object_set_new(all, "unverified",
+				    json_pack("{s:o}", "ak_name", json_hex(name, name_n)));
+	}
+	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(all);
+}
 
 /* A PEM file as mbedtls wants it, with a NUL behind it; DER as it is. */
 static bool read_certificates(const char *path, struct input *in)
@@ -200,10 +223,19 @@ static int challenge(const struct words *w)
 	}
 	if (bad != NULL) {
 		fprintf(stderr, "redoubt-verify: enroll: %s\n", bad);
+		if (w->json) {
+			answer("challenge", VERDICT_NOT_AUTHENTIC, bad, NULL, 0);
+		}
 		return VERDICT_NOT_AUTHENTIC;
 	}
 	if (!output_write(w->out, out, n) || !output_write(w->secret, secret, sizeof(secret))) {
 		return VERDICT_USAGE;
+	}
+	if (w->json || w->quiet) {
+		if (w->json) {
+			answer("challenge", VERDICT_ACCEPTED, NULL, name, name_n);
+		}
+		return VERDICT_ACCEPTED;
 	}
 	printf("credential written: let the TPM open it (ActivateCredential), then: redoubt-verify enroll --check\nunverified:\n  ak_name: ");
 	for (size_t i = 0; i < name_n; i++) {
@@ -215,6 +247,8 @@ static int challenge(const struct words *w)
 
 static int check(const struct words *w)
 {
+	static const char not_own[] =
+		"the TPM did not recover the secret: the attestation key is not its own";
 	struct input secret = { NULL, 0 }, recovered = { NULL, 0 };
 	uint8_t differs = 0;
 
@@ -229,9 +263,14 @@ static int check(const struct words *w)
 	differs |= secret.n != SECRET_BYTES || recovered.n != SECRET_BYTES;
 	input_free(&secret);
 	input_free(&recovered);
-	puts(differs == 0
-		     ? "ACCEPTED"
-		     : "REJECTED (not authentic): enroll: the TPM did not recover the secret: the attestation key is not its own");
+	if (w->json) {
+		answer("check", differs == 0 ? VERDICT_ACCEPTED : VERDICT_NOT_AUTHENTIC,
+		       differs == 0 ? NULL : not_own, NULL, 0);
+	} else if (!w->quiet && differs == 0) {
+		puts("ACCEPTED");
+	} else if (!w->quiet) {
+		printf("REJECTED (not authentic): enroll: %s\n", not_own);
+	}
 	return differs == 0 ? VERDICT_ACCEPTED : VERDICT_NOT_AUTHENTIC;
 }
 
@@ -247,7 +286,9 @@ int verb_enroll(int argc, char **argv)
 					     { "ek-cert", &w.cert, NULL },
 					     { "ca", &w.ca, NULL },
 					     { "time", &w.time, NULL },
-					     { "check", NULL, &checking } };
+					     { "check", NULL, &checking },
+					     { "json", NULL, &w.json },
+					     { "quiet", NULL, &w.quiet } };
 	unsigned int none;
 
 	if (!input_options(argc, argv, options, sizeof(options) / sizeof(options[0]), NULL, 0,

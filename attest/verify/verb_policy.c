@@ -351,6 +351,7 @@ static int write_policy(const struct words *w, const struct learned *l)
 int verb_make_policy(int argc, char **argv)
 {
 	struct words w = { 0 };
+	bool json = false;
 	const struct option_in options[] = { { "from", &w.from, NULL },
 					     { "ak-name", &w.ak, NULL },
 					     { "certificate-authority", &w.authority, NULL },
@@ -366,6 +367,7 @@ int verb_make_policy(int argc, char **argv)
 					     { "vm", &w.vm, NULL },
 					     { "svn", &w.svn, NULL },
 					     { "host", NULL, &w.host },
+					     { "json", NULL, &json }, /* a policy is JSON */
 					     { "out", &w.out, NULL } };
 	struct learned *l = calloc(1, sizeof(*l));
 	struct input in = { NULL, 0 };

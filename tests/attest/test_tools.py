@@ -36,6 +36,7 @@ def say(what, good):
 nonces = {c.run("nonce")[1].strip() for _ in range(20)}
 say(f"nonces: {nonces}", len(nonces) == 20 and {len(n) for n in nonces} == {64})
 say("a nonce of 16 bytes", len(c.run("nonce", "16")[1].strip()) == 32)
+say("a nonce as JSON", len(json.loads(c.run("nonce", "--json", "24")[1])["nonce"]) == 48)
 for words in (["nonce", "15"], ["nonce", "65"], ["nonce", "x"], ["nonce", "16", "17"], ["inspect"], ["log"], [], ["quote"], ["enroll"], ["make-policy"]):
     c.refuse(f"usage of {words}", ["redoubt-verify"], *words)
 say("--help", c.run("--help")[0] == 0 and "Exit codes" in c.run("--help")[1])

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """With a live TPM: Debian's tools take our quote and log, redoubt-verify takes theirs; enrolment; attacks that need the real key.
 usage: test_tpm.py PRODUCT_BUILD_FOLDER"""
+import json
 import sys
 
 import cbor2
@@ -76,6 +77,20 @@ try:
     if code != 0 or host.name().hex() not in out:
         c.findings.append(f"enroll: exit {code}: {out}{err}")
 
+    code, out, err = c.run("enroll", "--json", "--ek", t.folder / "ek.pub", "--ak", t.folder / "ak.pub", "--out", t.folder / "credential", "--secret", t.folder / "secret")
+    c.count += 1
+    said = json.loads(out)
+    if code != 0 or (said["verdict"], said["failed"], said["unverified"]) != ("UNDECIDED", None, {"ak_name": host.name().hex()}):
+        c.findings.append(f"enroll --json: exit {code}: {out}{err}")
+
+    def enrolled(verdict):
+        c.count += 1
+        code, out, _ = c.run("enroll", "--json", "--check", "--secret", t.folder / "secret", "--recovered", t.folder / "recovered")
+        said = json.loads(out)
+        quiet = c.run("enroll", "--quiet", "--check", "--secret", t.folder / "secret", "--recovered", t.folder / "recovered")
+        if (said["verdict"], said["exit"], quiet[:2]) != (verdict, code, (code, "")) or (code == 0) != (verdict == "ACCEPTED"):
+            c.findings.append(f"enroll --check --json: exit {code}: {out}, --quiet: {quiet}")
+
     def activate(context, fails=False):
         t.run("tpm2_startauthsession", "--policy-session", "-S", "session")
         t.run("tpm2_policysecret", "-S", "session", "-c", "e")
@@ -84,9 +99,15 @@ try:
 
     activate("ak.ctx")
     c.expect_text("enrolled", 0, "ACCEPTED", "enroll", "--check", "--secret", t.folder / "secret", "--recovered", t.folder / "recovered")
+    enrolled("ACCEPTED")
     activate("rsassa.ctx", fails=True)
     (t.folder / "recovered").write_bytes(bytes(32))
+    enrolled("REJECTED")
     c.expect_text("not enrolled", 2, "REJECTED", "enroll", "--check", "--secret", t.folder / "secret", "--recovered", t.folder / "recovered")
+    code, out, err = c.run("enroll", "--json", "--ek", t.folder / "ak.pub", "--ak", t.folder / "ak.pub", "--out", t.folder / "x", "--secret", t.folder / "y")
+    c.count += 1
+    if code != 2 or json.loads(out)["verdict"] != "REJECTED" or "endorsement" not in json.loads(out)["text"]:
+        c.findings.append(f"enroll --json of a wrong key: exit {code}: {out}{err}")
     c.expect_text("ek is no ak", 2, None, "enroll", "--ek", t.folder / "ek.pub", "--ak", t.folder / "ek.pub", "--out", t.folder / "x", "--secret", t.folder / "y")
 
     # an impostor: GRUB read Redoubt, but started Linux, which has the TPM's locality 2, and extends PCR 22 as Redoubt would, with a report key of its own
