@@ -403,7 +403,7 @@ def system_calls(t):
     for name in policies:
         text = t.code(name)
         macros = {m: (params.split(", "), squeeze(body.replace("\\\n", " "))) for m, params, body in
-                  re.findall(r"^#define (\w+)\(([^)]*)\)((?:[^\n]|(?<=\\)\n)*)", text, re.M)}
+                  re.findall(r"^#define (\w+)\(([^)]*)\)((?:[^\n]|(?<=\\)\n)*)", t.code("mitigations/sandbox/sandbox.h") + text, re.M)}
         rules = re.search(r"struct sandbox_rule rules\[\] = \{\n(.*?)\n\};", text, re.S)
         policy = re.search(r'struct sandbox_policy \w+ = \{ "(\w+)", rules \}', text)
         process = t.need(name, policy, "sandbox_policy").group(1)

@@ -18,6 +18,15 @@ struct sandbox_rule {
 };
 
 #define SANDBOX_END (-2)
+/* A rule of a policy: any arguments; an ioctl of this request alone. With <sys/syscall.h>. */
+#define SANDBOX_ANY(name, reason)             \
+	{                                     \
+		__NR_##name, -1, 0, 0, reason \
+	}
+#define SANDBOX_IOCTL(request, reason)            \
+	{                                         \
+		__NR_ioctl, 1, request, 0, reason \
+	}
 
 struct sandbox_policy {
 	const char *name;

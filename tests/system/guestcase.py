@@ -107,7 +107,7 @@ def policy(program):
     text = (REPO / "hv" / "host" / program / "policy.c").read_text()
     table = text[text.index("rules[] = {"):text.index("SANDBOX_END")]
     found = []
-    for m in re.finditer(r"__NR_(\w+), |\bANY\((\w+)|\bIOCTL\((\w+)", table):
+    for m in re.finditer(r"__NR_(\w+), |\bSANDBOX_ANY\((\w+)|\bSANDBOX_IOCTL\((\w+)", table):
         call, any_call, request = m.groups()
         found.append(f"ioctl {request}" if request else call or any_call)
     if not found:
