@@ -147,7 +147,7 @@ try:
     loose = t.file("loose.pub")
     judge("a key that signs anything", 2, "ak.attributes", names(loose), ak=loose, attest=t.file("l.attest"), signature=t.file("l.sig"))
     for what, failed, public in (("off its curve", "signature", ak[:-1] + bytes([ak[-1] ^ 1])), ("the point 0", "signature", ak[:-66] + bytes(32) + b"\0\x20" + bytes(32)),
-                                 ("a short coordinate", "signature", struct.pack(">H", len(ak) - 3) + ak[2:-68] + b"\0\x1f" + ak[-65:]), ("trailing byte", "parse", ak + b"\0"),
+                                 ("a short coordinate", "signature", struct.pack(">H", len(ak) - 3) + ak[2:-68] + b"\0\x1f" + ak[-66:-35] + ak[-34:]), ("trailing byte", "parse", ak + b"\0"),
                                  ("other attributes", "ak.attributes", ak[:6] + struct.pack(">I", 0x00070072) + ak[10:]),
                                  ("size that lies", "parse", b"\0\0" + ak[2:])):
         judge(f"key: {what}", 2, failed, names(public), ak=public)
