@@ -310,18 +310,37 @@ static void raw_packet(struct script *in_script)
 	}
 }
 
+/* One that the guest has not: nothing is given back a second time. None is under way, and the host has read all that was sent. */
+static void give_again(uint32_t section)
+{
+	if (serve() == NVSP_BROKEN || tampered || s.outstanding != held_count) {
+		return;
+	}
+	if (guest_return(&g, section + 1)) {
+		(void)serve();
+		ORACLE(broken || tampered || s.outstanding == held_count,
+		       "a section came back twice");
+	}
+}
+
 /* One that the guest has, or one that it has not. */
 static void give_section(struct script *in_script)
 {
 	uint32_t section = (uint32_t)script_take(in_script, 1) % SECTIONS;
+	uint8_t how;
 
 	if (held[section]) {
 		if (guest_return(&g, section + 1)) {
 			held[section] = false;
 			held_count--;
 		}
-	} else if ((script_take(in_script, 1) & 1) != 0) {
+		return;
+	}
+	how = (uint8_t)script_take(in_script, 1);
+	if ((how & 1) != 0) {
 		(void)guest_return(&g, script_take(in_script, 8) | 1ull << 32);
+	} else if ((how & 2) != 0) {
+		give_again(section);
 	}
 }
 

@@ -210,6 +210,28 @@ static void send_raw(struct script *in, unsigned op)
 	send_packet((uint16_t)script_take(in, 1), op >> 6 & 1, head, (op >> 4 & 3) * 16, v, length);
 }
 
+static bool zero(const uint8_t *p, uint32_t from, uint32_t end)
+{
+	while (from < end && p[from] == 0) {
+		from++;
+	}
+	return from >= end;
+}
+
+/* What an answer does not say is 0, and nothing of an earlier one. */
+static void check_unused(const uint8_t *p)
+{
+	const uint8_t *body = p + 12;
+
+	ORACLE(zero(p, 4, 8), "flags in an answer");
+	if (le16(body) == 52) { /* an SRB: sense data at 16 */
+		ORACLE(body[11] == 0 && zero(body, 48, 52), "unused bytes in an answer");
+		ORACLE(zero(body, 16u + body[9], 38), "something behind the sense data");
+	} else {
+		ORACLE(zero(body, 2, 12) && zero(body, 16, 52), "unused bytes in an answer");
+	}
+}
+
 static void take_reply(void)
 {
 	uint8_t p[512];
@@ -222,6 +244,7 @@ static void take_reply(void)
 	}
 	CHECK_FUZZ(n == 16 + VSTOR_PACKET_BYTES && p[0] == RING_COMPLETION &&
 		   p[16] == VSTOR_COMPLETE_IO);
+	check_unused(p + 16);
 	memcpy(&id, p + 8, 8);
 	once_answered(&requests, id - 0x1000);
 }

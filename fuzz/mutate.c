@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fuzz/mutate.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,6 +238,47 @@ static void change_length(struct edit *e, unsigned index)
 	r->length = (uint8_t)(r->length + n);
 }
 
+/* An action becomes longer or shorter at its end, and the numbers in it that may be its lengths say so. */
+static void change_size(struct edit *e, unsigned index)
+{
+	struct record *r = &e->record[index];
+	unsigned was = r->length, n = 1 + any(e, 4), chosen = any(e, was + 1u) & ~3u;
+	bool more = any(e, 2) == 0;
+	uint8_t *b = was != 0 ? own(e, index) : NULL;
+
+	if (b == NULL || (more ? n > RECORD_MAX - was : n >= was)) {
+		return;
+	}
+	for (unsigned at = 0; at + 4 <= was; at++) {
+		uint32_t v;
+
+		memcpy(&v, b + at, 4);
+		if (v != 0 && v <= was &&
+		    (v == was || v + at == was || v + at + 4 == was || at == chosen)) {
+			put(b + at, more ? v + n : v - n, 4);
+		}
+	}
+	memset(b + was, 0x41, more ? n : 0);
+	r->length = (uint8_t)(more ? was + n : was - n);
+}
+
+/* A list in an action: a few of its bytes over and over. */
+static void repeat_within(struct edit *e, unsigned index)
+{
+	struct record *r = &e->record[index];
+	unsigned n = 1 + any(e, 16), times = 1 + any(e, 40), at;
+	uint8_t *b = r->length > n ? own(e, index) : NULL;
+
+	if (b == NULL) {
+		return;
+	}
+	at = any(e, r->length - n);
+	for (unsigned i = 0; i < times && r->length + n <= RECORD_MAX; i++) {
+		memmove(b + at + n, b + at, r->length - at);
+		r->length = (uint8_t)(r->length + n);
+	}
+}
+
 /* The engine's own mutation, with what it has learnt from comparisons and its dictionary. */
 static void change_bytes(struct edit *e, unsigned index)
 {
@@ -311,7 +353,13 @@ static void one_edit(struct edit *e)
 		make_up(e, 0);
 		return;
 	}
-	switch (any(e, 16)) {
+	switch (any(e, 18)) {
+	case 16:
+		change_size(e, i);
+		break;
+	case 17:
+		repeat_within(e, i);
+		break;
 	case 0:
 	case 1:
 		delete (e, i, any(e, 4) == 0 ? 1 + any(e, 16) : 1);

@@ -6,6 +6,7 @@ sources are, which gives each input's verdict, then without each check in turn. 
 import fnmatch
 import hashlib
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ FED = {"vstor": ["hv/wire/scsi.c", "hv/wire/scsi_data.c", "hv/wire/gparange.c", 
        "nvsp": ["hv/wire/rndis.c", "hv/wire/rndis_oid.c", "hv/wire/gparange.c", "hv/wire/ring.c"],
        "rndis": ["hv/wire/nvsp.c", "hv/wire/nvsp_data.c", "hv/wire/nvsp_session.c", "hv/wire/gparange.c"],
        "log": ["attest/core/event_read.c", "attest/core/cbor_read.c"], "cose": ["attest/core/cbor_read.c"]}
+WALK = 0.4  # of the time
 HEADER = '#include "fuzz/planted/checks.h"\n'
 
 
@@ -47,7 +49,7 @@ def build(target, tree, work):
         paths[file] = work / f"{i}-{Path(file).name}"
         paths[file].write_text(text, encoding="utf-8")
     out = work / "program"
-    tree.build(target.name, paths, out, "-Wno-everything", [ROOT / "fuzz/planted/checks.c"], ("-Wl,--wrap=LLVMFuzzerTestOneInput",))
+    tree.build(target.name, paths, out, "-Wno-everything", [ROOT / "fuzz/planted/checks.c", ROOT / "fuzz/planted/walk.c"], ("-Wl,--wrap=LLVMFuzzerTestOneInput",))
     for path in paths.values():
         path.unlink()
     return out, found
@@ -63,27 +65,33 @@ def replay(program, target, count, env):
 
 
 def fuzz(program, target, wanted, seconds, env, work):
-    """Fuzzes without each of these checks: {number: input that notices it}, and the CPU seconds."""
+    """Looks for inputs without each of these checks, first one step away from the corpus, then by fuzzing: {number: input that notices it}, CPU seconds."""
     corpus, art, noticed = work / "corpus", work / "found", work / "noticed"
     for folder in (corpus, art, noticed):
-        folder.mkdir(exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
-    found, spent, end = {}, 0.0, time.monotonic() + trials.brake(seconds)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    found, spent, end, walking = {}, 0.0, time.monotonic() + trials.brake(seconds), seconds * WALK
     while spent < seconds and wanted - set(found) and time.monotonic() < end:
-        env = {**env, "PLANTED_NOTICED": str(noticed), "PLANTED_DELETE": ",".join(map(str, sorted(wanted - set(found))))}
-        argv = [program, *libfuzzer_flags(target, trials.Limits), f"-artifact_prefix={art}/", "-use_value_profile=1", corpus, target.corpus]
-        took, _ = trials.watch(argv, env, work / "log", seconds - spent, lambda: None)
-        spent += max(took, 0.2)
-        now = (noticed / "now").read_text() if (noticed / "now").exists() else ""
-        for path in art.iterdir():
-            if now and not path.name.startswith("slow-unit-"):  # it ended without that check
-                path.rename(noticed / now)
-            else:
-                path.unlink()
+        words = {**env, "PLANTED_NOTICED": str(noticed), "PLANTED_DELETE": ",".join(map(str, sorted(wanted - set(found))))}
+        if walking > 0:
+            words["PLANTED_WALK"] = str(target.corpus)
+        argv = [program, *libfuzzer_flags(target, trials.Limits), f"-artifact_prefix={art}/", "-use_value_profile=1", corpus, noticed, target.corpus]
+        limit = walking if walking > 0 else seconds - spent
+        took, _ = trials.watch(argv, words, work / "log", limit, lambda: None)
+        spent, walking = spent + max(took, 0.1), walking - max(took, 0.1)
+        last = (noticed / "now").read_bytes() if (noticed / "now").exists() else bytes(16)
+        without, size = struct.unpack_from("<II", last, 8)
+        if without and took < limit and time.monotonic() < end:  # it ended by itself without that check
+            (noticed / str(without)).write_bytes(last[16:16 + size])
+        elif walking > 0:
+            walking = 0  # it is done
+        if not without and "SUMMARY: " in process.tail(work / "log", 3000):
+            print(f"{target.name}: fails as it is:\n{process.tail(work / 'log', 3000)}", file=sys.stderr)
+        shutil.rmtree(art)
+        art.mkdir()
         before = len(found)
         found = {int(p.name): p for p in noticed.iterdir() if p.name.isdecimal()}
-        if not now and len(found) == before and spent < 0.8 * seconds and time.monotonic() < end:
+        if not without and len(found) == before and took < 0.5 and walking < 0 and seconds - spent > 1:
             raise Refused(f"{target.name}: the fuzzer ends:\n{process.tail(work / 'log', 1000)}", 1)
     return found, spent
 
@@ -91,7 +99,7 @@ def fuzz(program, target, wanted, seconds, env, work):
 def one_target(a, target, tree, kept):
     work = a.out / "deletion" / target.name
     program, found = build(target, tree, work)
-    env = process.environment(work)
+    env = trials.environment(work)
     begun, commit = time.strftime("%Y-%m-%dT%H:%M:%S"), trials.commit()
     noticed = replay(program, target, len(found), env)
     for n, file, line, text in found:
@@ -112,14 +120,17 @@ def survivors(kept):
 def fuzz_survivors(a, target, rows, made, tree, kept):
     """Gives one target its time, and keeps what came of it."""
     work = a.out / "deletion" / target.name
-    program, env, work = made or (build(target, tree, work)[0], process.environment(work), work)
+    program, env, work = made or (build(target, tree, work)[0], trials.environment(work), work)
     found, spent = fuzz(program, target, {r["check"] for r in rows}, a.seconds, env, work)
-    keep = a.out / "noticed" / target.name
+    keep = target.corpus if a.keep else a.out / "noticed" / target.name
     keep.mkdir(parents=True, exist_ok=True)
     for r in rows:
-        kept.add(**{**r, "cpu": round(spent, 1), "how": "fuzzing" if r["check"] in found else r["how"]})
-        if r["check"] in found:  # for the corpus
-            shutil.copyfile(found[r["check"]], keep / f"check-{hashlib.sha1(found[r['check']].read_bytes()).hexdigest()[:12]}")
+        how = "fuzzing" if r["check"] in found else r["how"]
+        if r["check"] in found:
+            new = keep / f"check-{hashlib.sha1(found[r['check']].read_bytes()).hexdigest()[:12]}"
+            if not any(same.read_bytes() == found[r["check"]].read_bytes() for same in keep.iterdir()):
+                shutil.copyfile(found[r["check"]], new)
+        kept.add(**{**r, "cpu": round(spent, 1), "how": how})
     print(f"{target.name:14} {len(rows)} left, {len(found)} noticed by {spent:.0f} s of fuzzing", flush=True)
 
 

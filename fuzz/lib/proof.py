@@ -25,6 +25,8 @@ from targets import ROOT, Refused
 EXIT = """exit codes: 0 all that was asked for is found (or was only to be listed), 1 something was not found, 2 wrong usage,
 3 something is missing here (a build, a program)"""
 
+SHORT = (10.0, 60.0)  # CPU seconds: what is easy to find comes first, and a run that is ended early has looked at everything
+
 
 def arguments(words):
     p = argparse.ArgumentParser(prog="fuzz/proof", epilog=EXIT, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -40,6 +42,7 @@ def arguments(words):
     p.add_argument("--out", metavar="DIR", help="programs and results.jsonl (default BUILD/proof)")
     p.add_argument("--cmplog", action="store_true", help="AFL++ with CMPLOG")
     p.add_argument("--no-fuzz", dest="fuzz", action="store_false", help="--deletion: replay the corpora only")
+    p.add_argument("--keep", action="store_true", help="--deletion: what notices a check goes into fuzz/corpus/TARGET/check-*")
     p.add_argument("--json", action="store_true", help="one JSON object for each result")
     what = p.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="lists the defects")
@@ -89,23 +92,28 @@ def trees(a):
 
 def replayed(a, bench, kept):
     """What the corpus alone says of this defect."""
-    record = kept.replayed(bench.defect)
+    corpus = bench.corpus_digest()
+    record = kept.replayed(bench.defect, corpus)
     if record is None:
         failing, reached, triggered = bench.replay()
-        record = {"what": "replay", "defect": bench.defect.name, "digest": bench.defect.digest, "target": bench.defect.target,
+        record = {"what": "replay", "defect": bench.defect.name, "digest": bench.defect.digest, "target": bench.defect.target, "corpus": corpus,
                   "failing": [p.name for p in failing], "reached": reached, "triggered": triggered, "commit": trials.commit()}
         kept.add(**record)
         say(a, record, f"{bench.defect.name:28} replay     {len(failing)} seeds fail; reached {reached}, triggered {triggered}")
     return record
 
 
-def one(a, bench, engine, number, kept):
-    record = replayed(a, bench, kept)
+def one(a, bench, engine, number, limit, kept):
+    """One trial, until it has had `limit` CPU seconds with what it had before."""
+    record, before = replayed(a, bench, kept), kept.had(bench.defect, engine, number)
     failing = {bench.target.corpus / name for name in record["failing"]}
     began = time.strftime("%Y-%m-%dT%H:%M:%S")
-    made = trials.trial(bench, engine, number, a.seconds, failing)
+    made = trials.trial(bench, engine, number, limit, failing, before)
+    if bench.corpus_digest() != record["corpus"]:
+        say(a, {}, f"{bench.defect.name:28} {engine:9} {number}  does not count: fuzz/corpus/{bench.target.name} was changed meanwhile")
+        return None
     record = {"what": "trial", "defect": bench.defect.name, "digest": bench.defect.digest, "engine": engine, "trial": number,
-              "budget": a.seconds, "began": began, "commit": trials.commit(), **made}
+              "budget": limit, "began": began, "commit": trials.commit(), **made}
     kept.add(**record)
     text = f"found in {made['cpu']:.1f} s ({made['seen']})" if made["found"] else f"not found in {made['cpu']:.0f} s"
     say(a, record, f"{bench.defect.name:28} {engine:9} {number}  {text}{'  ' + made['error'] if made.get('error') else ''}")
@@ -126,27 +134,37 @@ def run_trials(a, defects, kept):
     manifest, built = targets.load(Path(a.build) / "fuzz/targets.json"), trees(a)
     benches = {d.name: trials.Bench(d, manifest[d.target], built, a.out) for d in defects}
     engines = [e for e in trials.ENGINES if e in built and a.engine in (None, e)]
-    work = []
-    for number in range(1, a.trials + 1):
-        for defect in interleaved(defects):
-            for engine in engines:
-                old = kept.trials(defect, engine).get(number)
-                if old is None or not old["found"] and old["budget"] < a.seconds:
-                    work.append((benches[defect.name], engine, number))
-    print(f"{len(work)} trials of at most {a.seconds:.0f} CPU seconds", file=sys.stderr)
     lock, missed = threading.Lock(), 0
 
     def go(item):
         if time.time() > a.end:
             return None
-        with lock:  # one build at a time
-            item[0].program("count")
-            item[0].program(item[1])
-        return one(a, *item, kept)
+        try:
+            with lock:  # one build at a time
+                item[0].program("count")
+                item[0].program(item[1])
+            return one(a, *item, kept)
+        except (Refused, OSError) as error:  # the sources are being changed: the next run has another look
+            print(f"fuzz/proof: {error}", file=sys.stderr, flush=True)
+            return None
+
+    def due(number, limit):
+        """Trials of this number that have neither found it nor had their time; short ones go on where the first one found it."""
+        for defect in interleaved(defects):
+            for engine in engines:
+                old = kept.trials(defect, engine)
+                easy = limit == a.seconds or number == 1 or old.get(1, {}).get("found")
+                if easy and not old.get(number, {}).get("found") and kept.had(defect, engine, number) < 0.95 * limit:
+                    yield benches[defect.name], engine, number, limit
 
     with concurrent.futures.ThreadPoolExecutor(a.workers) as pool:
-        for found in pool.map(go, work):
-            missed += found is not True
+        for limit in [s for s in SHORT if s < a.seconds] + [a.seconds]:
+            for number in range(1, a.trials + 1):
+                work = list(due(number, limit))
+                if work:
+                    print(f"trial {number}, up to {limit:.0f} CPU seconds: {len(work)} of them", file=sys.stderr, flush=True)
+                found = list(pool.map(go, work))
+                missed = missed + found.count(False) + found.count(None) if limit == a.seconds else missed
     return 1 if missed else 0
 
 

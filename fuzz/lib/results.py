@@ -30,9 +30,15 @@ class Results:
             os.fsync(file.fileno())
         self.lines.append(record)
 
-    def replayed(self, defect):
-        """The last replay of the corpus with this defect, or None."""
-        return next((r for r in reversed(self.lines) if r["what"] == "replay" and r["digest"] == defect.digest), None)
+    def replayed(self, defect, corpus=None):
+        """The last replay of the corpus with this defect (of the corpus with this digest), or None."""
+        return next((r for r in reversed(self.lines) if r["what"] == "replay" and r["digest"] == defect.digest and
+                     corpus in (None, r.get("corpus"))), None)
+
+    def had(self, defect, engine, number):
+        """CPU seconds that this trial has had without a find."""
+        old = self.trials(defect, engine).get(number)
+        return 0.0 if old is None or old["found"] else old["budget"]
 
     def trials(self, defect, engine):
         """{number: record} of the trials of this very edit; the longest one counts, a find before all."""

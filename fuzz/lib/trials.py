@@ -19,7 +19,7 @@ from targets import ROOT
 TICK = os.sysconf("SC_CLK_TCK")
 TIMEOUT = 5  # seconds that one input may take
 MEMORY = 1 << 30
-NICE = 10  # of the fuzzers
+NICE = os.environ.get("REDOUBT_PROOF_NICE", "10")  # of the fuzzers
 ENGINES = ("libfuzzer", "afl")
 
 
@@ -29,10 +29,22 @@ class Limits:
     timeout, memory = TIMEOUT, MEMORY
 
 
+def family(pid):
+    """The process and its descendants; asked ten times a second, so without a look at all processes of the machine."""
+    found = [pid]
+    for one in found:
+        try:
+            for task in os.listdir(f"/proc/{one}/task"):
+                found += map(int, Path(f"/proc/{one}/task/{task}/children").read_text(encoding="ascii").split())
+        except OSError:
+            pass
+    return found
+
+
 def cpu_of(pid):
     """CPU seconds of a process, its living descendants and those that it has waited for."""
     total = 0
-    for one in process.family(pid):
+    for one in family(pid):
         try:
             stat = Path(f"/proc/{one}/stat").read_bytes()
             total += sum(int(x) for x in stat[stat.rindex(b")") + 2:].split()[11:15])
@@ -52,6 +64,11 @@ def counters(path):
 def brake(budget):
     """Seconds by the wall clock after which a trial on a machine that others use ends with what it had."""
     return 60 + 4 * budget
+
+
+def environment(work, **more):
+    """Without names of functions: nobody reads them here, and a symbolizer takes longer than many a find."""
+    return process.environment(work, **{"ASAN_OPTIONS": "symbolize=0:detect_leaks=1", "UBSAN_OPTIONS": "symbolize=0:print_stacktrace=0", **more})
 
 
 class Bench:
@@ -76,7 +93,7 @@ class Bench:
         return out
 
     def environment(self, **more):
-        return process.environment(self.work, **more)
+        return environment(self.work, **more)
 
     def run_inputs(self, program, files, env):
         """Runs inputs in one process, as libFuzzer's program does. The input that it ended at (None: none) and the log."""
@@ -93,6 +110,13 @@ class Bench:
             return None, text
         running = re.findall(r"^Running: (.*)$", text, re.M)
         return (Path(running[-1]) if running else files[0]), text
+
+    def corpus_digest(self):
+        """Of the committed inputs: another corpus has other inputs that fail with the defect."""
+        whole = hashlib.sha256()
+        for path in sorted(self.target.corpus.iterdir()):
+            whole.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        return whole.hexdigest()[:12]
 
     def replay(self):
         """The committed corpus: (inputs at which the defect is seen, reached, triggered)."""
@@ -134,7 +158,7 @@ def watch(argv, env, log, budget, look):
     """Runs until it ends, look() finds something or it has had `budget` CPU seconds. (CPU seconds, what look found)."""
     spent, found, usage, began = 0.0, None, None, time.monotonic()
     with open(log, "wb") as out:
-        child = subprocess.Popen(["nice", "-n", str(NICE), *process.LIMITS, *map(str, argv)], env=env, stdin=subprocess.DEVNULL,
+        child = subprocess.Popen(["nice", "-n", NICE, *process.LIMITS, *map(str, argv)], env=env, stdin=subprocess.DEVNULL,
                                  stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         while usage is None:
@@ -217,8 +241,9 @@ def _afl(bench, seeds, seed, budget, place, seen):
     yield spent, None
 
 
-def trial(bench, engine, number, budget, failing):
-    """A record of one trial: found or not, CPU seconds, and how it was seen. Seeds: the committed corpus without `failing`."""
+def trial(bench, engine, number, limit, failing, before=0.0):
+    """A record of one trial: found or not, CPU seconds (with `before`, those that it has had), and how it was seen.
+    Seeds: the committed corpus without `failing`."""
     place = Path(tempfile.mkdtemp(prefix=f"{engine}-{number}-", dir=bench.work))
     seeds, began, seen, refused = place / "seeds", time.monotonic(), set(), []
     seeds.mkdir()
@@ -227,10 +252,10 @@ def trial(bench, engine, number, budget, failing):
             shutil.copyfile(path, seeds / path.name)
     if not any(seeds.iterdir()):
         (seeds / "empty").write_bytes(b"\n")
-    record = {"found": False, "cpu": 0.0, "seen": None}
+    record, budget = {"found": False, "cpu": 0.0, "seen": None}, limit - before
     try:
         run = {"libfuzzer": _libfuzzer, "afl": _afl}[engine]
-        for spent, found in run(bench, seeds, 1000 * number + 7, budget, place, seen):
+        for spent, found in run(bench, seeds, 1000 * number + 7 + int(before) * 100_000, budget, place, seen):
             record["cpu"] = round(spent, 2)
             if found is None:
                 break
@@ -250,7 +275,8 @@ def trial(bench, engine, number, budget, failing):
     if not record["found"] and record["cpu"] < 0.8 * budget:
         if record["wall"] < brake(budget):
             record["error"] = log[-300:]
-        record["budget"] = round(record["cpu"], 1)
+        record["budget"] = round(before + record["cpu"], 1)
+    record["cpu"] = round(before + record["cpu"], 2)
     return record
 
 

@@ -4,18 +4,21 @@
  * PLANTED_REPLAY=FOLDER PLANTED_CHECKS=N: for each check a line: its number, how many inputs it refuses, and "never", "same",
  * "verdict" (an answer is another one) or "oracle". PLANTED_DELETE=N,N,...: fuzzes, and runs each input that one of these checks refuses
  * without that check, too. Where an answer is another one then, the input is written to PLANTED_NOTICED/N; where the program ends,
- * PLANTED_NOTICED/now says without which check.
+ * PLANTED_NOTICED/now (struct now) says without which check and with which input. PLANTED_WALK=FOLDER: before that, each
+ * input of the folder with one thing changed (fuzz/planted/walk.c): most checks are one step away from what is right.
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fuzz/planted/checks.h"
+#include "fuzz/planted/walk.h"
 
 #define CHECKS_MAX 4096
 #define INPUTS_MAX 4096
@@ -23,7 +26,8 @@
 
 unsigned planted_deleted;
 uint64_t planted_verdict;
-uint8_t planted_hit[CHECKS_MAX];
+/* libFuzzer keeps an input for the first refusal of each check, as for a new branch. */
+__attribute__((section("__libfuzzer_extra_counters"))) uint8_t planted_hit[CHECKS_MAX];
 
 static struct input {
 	uint8_t *bytes;
@@ -34,6 +38,13 @@ static struct input {
 } *input;
 static unsigned inputs, checks;
 static uint8_t wanted[CHECKS_MAX];
+
+/* A file: whoever started this program reads there what it was at when it ended. */
+static struct now {
+	uint64_t walked; /* steps of the walk that are done */
+	uint32_t without, n;
+	uint8_t bytes[1 << 17];
+} *now;
 
 int __real_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int __wrap_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -137,20 +148,6 @@ static unsigned number(const char *name)
 	return text == NULL ? 0 : (unsigned)strtoul(text, NULL, 10);
 }
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	checks = number("PLANTED_CHECKS");
-	if (checks >= CHECKS_MAX) {
-		_exit(2);
-	}
-	if (getenv("PLANTED_REPLAY") != NULL) {
-		replay(getenv("PLANTED_REPLAY"));
-	}
-	return 0;
-}
-
 /* The folder's file `name` gets these bytes. */
 static void leave(const char *name, const uint8_t *bytes, size_t n)
 {
@@ -174,34 +171,94 @@ static void look_for(void)
 		wanted[n % CHECKS_MAX] = 1;
 		checks = n > checks ? (unsigned)(n % CHECKS_MAX) : checks;
 	}
+	if (getenv("PLANTED_NOTICED") != NULL) {
+		char path[4096];
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "%s/now", getenv("PLANTED_NOTICED"));
+		fd = open(path, O_RDWR | O_CREAT, 0644);
+		if (fd < 0 || ftruncate(fd, sizeof(*now)) != 0) {
+			_exit(2);
+		}
+		now = mmap(NULL, sizeof(*now), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (now == MAP_FAILED) {
+			_exit(2);
+		}
+		now->without = 0;
+	}
 }
 
 int __wrap_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static bool ready;
-	uint8_t hit[CHECKS_MAX];
+	const struct itimerval limit = { .it_value = { LIMIT, 0 } },
+			       none = { .it_value = { 0, 0 } };
+	static uint8_t hit[CHECKS_MAX];
 	uint64_t with;
 
-	if (!ready) {
-		look_for();
-		ready = true;
-	}
 	memset(planted_hit, 0, sizeof(planted_hit));
 	with = run(data, size, 0);
 	memcpy(hit, planted_hit, sizeof(hit));
 	for (unsigned n = 1; n <= checks; n++) {
 		char name[16];
 
-		if (hit[n] == 0 || wanted[n] == 0) {
+		if (hit[n] == 0 || wanted[n] == 0 || size > sizeof(now->bytes)) {
 			continue;
 		}
-		(void)snprintf(name, sizeof(name), "%u", n);
-		leave("now", (const uint8_t *)name, strlen(name));
+		memcpy(now->bytes, data, size);
+		now->n = (uint32_t)size;
+		now->without = n;
+		(void)setitimer(ITIMER_PROF, &limit, NULL);
 		if (run(data, size, n) != with && run(data, size, 0) == with) {
+			(void)snprintf(name, sizeof(name), "%u", n);
 			leave(name, data, size);
 			wanted[n] = 0;
 		}
-		leave("now", NULL, 0);
+		(void)setitimer(ITIMER_PROF, &none, NULL);
+		now->without = 0;
+	}
+	memcpy(planted_hit, hit, sizeof(hit));
+	return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	size_t m = ((const struct input *)a)->n, n = ((const struct input *)b)->n;
+
+	return (m > n) - (m < n);
+}
+
+/* One step. What an earlier run of this walk has done, before it ended without a check, is not done again. */
+static void walked(const uint8_t *bytes, size_t n)
+{
+	static uint64_t step;
+
+	if (++step > now->walked) {
+		now->walked = step;
+		(void)__wrap_LLVMFuzzerTestOneInput(bytes, n);
+	}
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	const char *walk = getenv("PLANTED_WALK");
+
+	(void)argc;
+	(void)argv;
+	checks = number("PLANTED_CHECKS");
+	if (checks >= CHECKS_MAX) {
+		_exit(2);
+	}
+	if (getenv("PLANTED_REPLAY") != NULL) {
+		replay(getenv("PLANTED_REPLAY"));
+	}
+	look_for();
+	if (walk != NULL) {
+		load(walk);
+		qsort(input, inputs, sizeof(*input), by_size);
+		for (unsigned i = 0; i < inputs; i++) {
+			walk_input(input[i].bytes, input[i].n, walked);
+		}
+		_exit(0);
 	}
 	return 0;
 }

@@ -741,6 +741,10 @@ static inline bool world_message(struct world *w, uint32_t type, const uint8_t *
 	}
 	HOLDS(vmbus_server_message(&w->s, type, bytes, size));
 	HOLDS(w->s.counts.messages == w->before.counts.messages + 1);
+	if (valid && m.type == VMBUS_INITIATE_CONTACT && get32(bytes + 8) >= VMBUS_5_0) {
+		/* SINT 2, VTL 0; the other bytes of what was an address are reserved */
+		HOLDS(!w->s.supported || (get32(bytes + 16) == 2 && get32(bytes + 20) == 0));
+	}
 	inert = w->s.counts.malformed != w->before.counts.malformed ||
 		w->s.counts.misplaced != w->before.counts.misplaced ||
 		w->s.counts.refused != w->before.counts.refused;
