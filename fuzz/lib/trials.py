@@ -88,7 +88,7 @@ class Bench:
         out = self.work / f"{kind}-{key}"
         if not out.exists():
             for old in self.work.glob(f"{kind}-*"):
-                old.unlink()
+                shutil.rmtree(old) if old.is_dir() else old.unlink()  # a folder: of a trial that was killed
             plantbuild.plant(self.defect, tree, out, kind == "count")
         return out
 
