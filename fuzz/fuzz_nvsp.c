@@ -11,6 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+FUZZ_QUIET_BEGIN
+
 #define ACTIONS_MAX 200
 #define SECTIONS (GUEST_RECEIVE_PAGES * 4096u / NVSP_SECTION_BYTES)
 #define WAITING_MAX 4096u
@@ -517,3 +519,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK_FUZZ(s.outstanding == 0);
 	return 0;
 }
+
+FUZZ_QUIET_END

@@ -15,6 +15,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+FUZZ_QUIET_BEGIN
+
 #define PAGES 80u
 #define RINGS 12u /* pages below are the rings */
 #define BLOCKS 4096u
@@ -489,3 +491,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	close_channel();
 	return 0;
 }
+
+FUZZ_QUIET_END
