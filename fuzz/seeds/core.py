@@ -442,3 +442,18 @@ def roots():
 write("exit", roots())
 write("hypercall", hypercalls())
 write("partition", partitions())
+
+
+def registers():
+    """Of the target registers: kind, name, value."""
+    def one(kind, low, high=0, name=0):
+        return struct.pack("<BIQQ", kind, name, low, high)
+
+    for kind in range(17):
+        yield f"register_{kind}", one(kind, 0) + one(kind, (1 << 64) - 1, (1 << 64) - 1) + one(kind, 0x123456789ABCDEF0, 0xA09B00100FFFFFFF)
+    yield "efer", b"".join(one(16, 1 << n) for n in range(64))[:21 * 40]
+    yield "efer_rest", b"".join(one(16, 1 << n) for n in range(40, 64))
+    yield "unknown", b"".join(one(0xC0, 1, 1, name) for name in (0, 0x20000, 0x40000, 0x40005, 0x60000, 0x60008, 0x70002, 0x80001, 0x90000, 0xFFFFFFFF))
+
+
+write("registers", registers())

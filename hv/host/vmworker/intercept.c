@@ -101,6 +101,9 @@ static void io_port(struct worker *w, uint32_t index, const struct hv_message *m
 	ports_access(&w->ports, &a, &r);
 	transmit(w, &r);
 	worker_quick(w);
+	if (w->ended) { /* its ports cannot be set: it is stopped already */
+		return;
+	}
 	switch (r.event) {
 	case PORTS_OFF:
 		worker_guest_ended(w, PM_GUEST_OFF, "VP %u powered the guest off", index);

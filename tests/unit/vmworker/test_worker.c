@@ -337,6 +337,7 @@ static void test_ports_fail(void **state)
 	fake_loop(ports_fail_step);
 	assert_int_equal(fake_status()->guest, PM_GUEST_FAILED);
 	assert_string_equal(fake_status()->text, "ports cannot be set: error 5");
+	assert_int_equal(fake.runs, 0); /* of a partition that is stopped */
 	(void)tear_down(NULL);
 	(void)set_up(NULL);
 	fake.ports_error = ENODEV; /* the partition was stopped: that is told in another way */
