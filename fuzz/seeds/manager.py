@@ -3,7 +3,7 @@
 """Seeds of what the manager reads: definition files and requests of clients. usage: fuzz/seeds/manager.py"""
 import json
 
-from records import write
+from records import record, write
 
 LEAST = "name: a\nmemory: 64\nkernel: /k\n"
 
@@ -57,9 +57,59 @@ def requests():
     yield "deep", "[" * 3000
 
 
+CREATE, DELETE, START, STOP, KILL, LIST, SHOW, CONSOLE, PS, RECORD = range(10)
+OFF, STARTING, RUNNING, STOPPING, ENDING, HALTED, PAUSE, FAILED = range(8)
+
+
+def r(*data):
+    return record(bytes(data))
+
+
+def ask(client, verb, more=0):
+    return r(7, verb, client, more)
+
+
+def becomes(machine, state, text=b"", rest=b"", more=0):
+    return next(record(bytes([3, n, 0]) + (text.ljust(40, b"\0") if rest else text) + rest)
+                for n in range(more, 256) if n % 3 == machine and (n >> 2) % 8 == state)
+
+
+def sessions():
+    one, two = r(0, 0, 0), r(0, 0, 1)
+    made = one + ask(0, CREATE)
+    for verb in range(10):
+        yield f"verb_{verb}", made + ask(0, verb) + becomes(0, RUNNING) + becomes(0, OFF)
+        yield f"none_{verb}", one + ask(0, verb, 3)
+        yield f"pieces_{verb}", made + ask(0, verb, 0x80)
+        yield f"running_{verb}", made + becomes(0, RUNNING, more=0x80) + ask(0, verb) + ask(0, verb) + becomes(0, OFF)
+    yield "create_again", made + ask(0, CREATE) + ask(0, CREATE, 16) + ask(0, CREATE, 8) + ask(0, CREATE, 40) + ask(0, LIST)
+    yield "most", one + b"".join(ask(0, CREATE, n) for n in range(4)) + ask(0, LIST) + ask(0, PS, 4) + ask(0, DELETE) + ask(0, LIST)
+    yield "waits", made + two + ask(0, START) + ask(1, START) + ask(1, STOP) + becomes(0, RUNNING) + ask(0, KILL) + becomes(0, OFF)
+    yield "start_fails", made + ask(0, START) + becomes(0, FAILED, b"no \xff text")
+    yield "stop_now", made + ask(0, STOP, 4)
+    yield "deleted_while_waiting", made + two + ask(0, START) + ask(1, STOP, 4) + ask(0, STOP) + ask(1, DELETE) + becomes(0, OFF) + ask(1, DELETE)
+    yield "gone_while_waiting", made + two + ask(0, START) + ask(1, START) + r(2, 0, 0) + becomes(0, RUNNING)
+    yield "shown", made + becomes(0, RUNNING, b"text", bytes([8, 8, 12]) + b"\xff" * 8 + b"\x01", 0x80) + ask(0, SHOW) + ask(0, LIST)
+    yield "slow", made + r(1, 1, 0) + ask(0, SHOW) * 3 + r(1, 2, 0) + ask(0, LIST) + r(1, 255, 0)
+    yield "slow_gone", made + r(1, 1, 0) + ask(0, SHOW) * 3 + r(2, 0, 0)
+    yield "console_slow", made + becomes(0, RUNNING, more=0x80) + r(1, 0, 0) + ask(0, CONSOLE) + ask(0, CONSOLE) + r(1, 1, 0) + r(1, 255, 0)
+    yield "console_dropped", made + becomes(0, RUNNING, more=0x80) + r(1, 0, 0) + ask(0, CONSOLE) + r(2, 0, 0)
+    yield "lines", one + record(b"\x06\x00\x00\n\n{}\n[]\n{\"verb\":\"list\"}\n{\"verb\":") + record(b"\x06\x00\x00\"ps\"}\n")
+    yield "line_without_end", one + record(b"\x06\x80\x00" + b"a" * 250) + ask(0, LIST)
+    yield "many_lines", one + record(b"\x06\x80\x00" + b'{"verb":"list"}\n' * 14)
+    yield "not_root", r(0, 0xFF, 2) + ask(2, LIST) + two + ask(1, LIST)
+    yield "too_many", b"".join(r(0, 0, n) for n in range(18)) + ask(17, LIST) + ask(3, LIST) + r(2, 0, 3) + r(0, 0, 17)
+    for what in range(8):
+        for after in range(3):
+            fail = r(5, what | after << 3, 0)
+            yield f"fails_{what}_{after}", fail + one + fail + ask(0, CREATE) + fail + ask(0, CREATE, 16) + becomes(0, RUNNING, more=0x80) + fail + ask(
+                0, CONSOLE) + fail + ask(0, RECORD) + fail + ask(0, STOP) + becomes(0, OFF) + fail + ask(0, DELETE) + ask(0, LIST)
+
+
 def as_bytes(seeds):
     return ((name, text.encode("utf-8", "surrogateescape")) for name, text in seeds)
 
 
 write("definition", as_bytes(definitions()))
 write("request", as_bytes(requests()))
+write("manager", sessions())
