@@ -137,6 +137,10 @@ def worker():
     yield "flood_gone", r(11, 3) + r(14, 0xE0) + (r(3, 63) + TIME) * 3 + r(10, 0) + TIME + port(0, PIO_UART, 0x0A)
     yield "line_without_end", port(0, PIO_UART, 0x41) + port(0, PIO_LSR, 0, False) * 300
     yield "typed_then_ends", record(b"\x0a\x3f" + bytes(60)) + r(10, 0) + port(0, PIO_UART, 0, False) * 3
+    for traced in (0xE0, next(n for n in range(0xC0, 0xE0) if n % 3 == 0 and n >> 2 & 3 == 3)):
+        traced = r(0, next(n for n in range(traced, 0x100) if n % 3 == 0))
+        yield f"traced_{traced[2]}", r(9, 3) + traced * 3 + fails(RECORD, 6) + traced + fails(PORTS, 1) + traced * 2
+        yield f"traced_{traced[2]}_fails", fails(PORTS, 1) + r(9, 3) + traced
     yield "recorded_lost", r(9, 3) + fails(RECORD, 0) + port(0, PIO_UART, 0x41) * 3
     yield "many_offers", (CONTACT + fails(POST, 0) + OFFERS) * 20 + r(12, 0) * 4
 

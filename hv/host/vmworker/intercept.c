@@ -13,6 +13,9 @@
 
 static void run(struct worker *w, uint32_t index, struct rd_run *run)
 {
+	if (w->ended) { /* meanwhile: what the hypervisor was to be told failed */
+		return;
+	}
 	if (ioctl(w->vp[index].fd, RD_IOCTL_RUN, run) != 0) {
 		worker_guest_ended(w, PM_GUEST_FAILED, "VP %u cannot be run: error %d", index,
 				   errno);
@@ -101,9 +104,6 @@ static void io_port(struct worker *w, uint32_t index, const struct hv_message *m
 	ports_access(&w->ports, &a, &r);
 	transmit(w, &r);
 	worker_quick(w);
-	if (w->ended) { /* its ports cannot be set: it is stopped already */
-		return;
-	}
 	switch (r.event) {
 	case PORTS_OFF:
 		worker_guest_ended(w, PM_GUEST_OFF, "VP %u powered the guest off", index);
