@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import bench_vm
+import figures
 import images
 import machine as mc
 from product import REPO, Product
@@ -195,7 +196,7 @@ def main():
         print(f"{us:8.1f} us  {rate and rate + ' MB/s':>9}  {what}")
     print(f"bench: {requests} requests", file=sys.stderr)
     if a.write:
-        bench_vm.write_markdown(Path(a.write), markdown(rows, a, requests), BEGIN, END)
+        figures.write_markdown(Path(a.write), markdown(rows, a, requests), BEGIN, END)
         print(f"bench: wrote {a.write}", file=sys.stderr)
     return 0
 

@@ -22,9 +22,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import figures
 import images
 import machine as mc
-from product import REPO, Product
+from product import Product
 from rootcase import FACTOR, FATAL
 
 # name, what it is, unit, aim: greatest ratio to bare, or greatest figure in the unit
@@ -85,16 +86,6 @@ def disk_copy(disk):
     return other
 
 
-def merge(boots):
-    """Least minimum, median of medians, greatest maximum over boots."""
-    out = {}
-    for name in boots[0]:
-        rows = [b[name] for b in boots if name in b]
-        mids = sorted(r[1] for r in rows)
-        out[name] = [min(r[0] for r in rows), mids[len(mids) // 2], max(r[2] for r in rows)]
-    return out
-
-
 def judge(aim, bare, ours):
     """(text of the aim, whether it was met or None)."""
     if aim is None:
@@ -129,12 +120,6 @@ def table(bare, ours, info):
 HEAD = ["measurement", "unit", "bare", "Redoubt", "ratio", "aim", ""]
 
 
-def print_table(rows):
-    widths = [max(len(r[i]) for r in [HEAD, *rows]) for i in range(len(HEAD))]
-    for r in [HEAD, ["-" * w for w in widths], *rows]:
-        print("  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip())
-
-
 def markdown(rows, kern, a):
     lines = [
         BEGIN,
@@ -150,36 +135,14 @@ def markdown(rows, kern, a):
     return "\n".join(lines) + "\n"
 
 
-def write_markdown(path, text):
-    """Replaces the part between the marks, or appends it."""
-    old = path.read_text() if path.exists() else "# Benchmarks\n\n"
-    if BEGIN in old and END in old:
-        new = old[:old.index(BEGIN)] + text.rstrip("\n") + old[old.index(END) + len(END):]
-    else:
-        new = old.rstrip("\n") + "\n\n" + text
-    temp = path.with_suffix(".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temp.write_text(new)
-    os.replace(temp, path)
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--build", help="build folder with redoubt.elf (default: build)")
+    figures.options(p, "boots of each", "redoubt.elf")
     p.add_argument("--kernel", choices=images.KERNELS, default="6.1")
     p.add_argument("--machine", choices=mc.MACHINES, default="q35")
     p.add_argument("--mem", type=int, default=2048, metavar="MB")
-    p.add_argument("--runs", type=int, default=3, metavar="N", help="boots of each (default 3)")
     p.add_argument("--bare", action="store_true", help="only without the hypervisor")
-    p.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    p.add_argument("--write", nargs="?", const=str(REPO / "docs" / "benchmarks.md"), metavar="FILE",
-                   help="put the table into FILE (default docs/benchmarks.md)")
-    p.add_argument("--check", action="store_true", help="exit 1 when an aim is missed")
-    p.add_argument("--verbose", action="store_true", help="show the console")
-    a = p.parse_args()
-    if not 1 <= a.runs <= 50:
-        p.error("--runs wants 1 to 50")
-    mc.stop_on_signals()
+    a = figures.arguments(p, 50)
     try:
         product = Product(a.build)
         hv = None if a.bare else product.hv()
@@ -210,16 +173,16 @@ def main():
         return 2
     except KeyboardInterrupt:
         return 130
-    bare, ours = merge(boots["bare"]), merge(boots["redoubt"]) if hv else None
+    bare, ours = figures.merge(boots["bare"]), figures.merge(boots["redoubt"]) if hv else None
     rows = table(bare, ours, info)
     if a.json:
         json.dump({"kernel": kern.release, "machine": a.machine, "mem": a.mem, "runs": a.runs, "bare": bare,
                    "redoubt": ours, "hypervisor_bytes": (info or {}).get("hypervisor_bytes")}, sys.stdout, indent=1)
         print()
     else:
-        print_table(rows)
+        figures.print_table(HEAD, rows)
     if a.write:
-        write_markdown(Path(a.write), markdown(rows, kern, a))
+        figures.write_markdown(Path(a.write), markdown(rows, kern, a), BEGIN, END)
         print(f"bench: wrote {a.write}", file=sys.stderr)
     missed = [r[0] for r in rows if r[-1] == "MISSED"]
     return 1 if a.check and missed else 0

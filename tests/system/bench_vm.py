@@ -17,7 +17,6 @@ Exit status: 0 measured, 1 a boot failed (or, with --check, an aim was missed), 
 import argparse
 import gzip
 import json
-import os
 import re
 import subprocess
 import sys
@@ -25,10 +24,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import figures
 import images
 import machine as mc
 from debian_case import starter
-from product import REPO, Product
+from product import Product
 from rootcase import FACTOR, FATAL
 
 # name, what it is, unit, aim: at most or at least so much in the unit
@@ -251,16 +251,6 @@ def root_spec(a, kern, archive, product, words="", meanwhile=":"):
                    cmdline="console=ttyS0 quiet panic=-1 rt=x:bench.sh rtlog=1", icount=mc.ICOUNT)
 
 
-def merge(runs):
-    """Least minimum, median of medians, greatest maximum."""
-    out = {}
-    for name in {n for r in runs for n in r}:
-        rows = [r[name] for r in runs if name in r]
-        mids = sorted(r[1] for r in rows)
-        out[name] = [min(r[0] for r in rows), mids[len(mids) // 2], max(r[2] for r in rows)]
-    return out
-
-
 def read_peers(words):
     """[NAME=]FILE... -> {name: {metric: value}}"""
     out = {}
@@ -310,12 +300,6 @@ def table(base, ours, peers):
     return head, rows
 
 
-def print_table(head, rows):
-    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
-    for r in [head, ["-" * w for w in widths], *rows]:
-        print("  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip())
-
-
 def markdown(head, rows, kern, a):
     head = ["verdict" if h == "" else h for h in head]
     return "\n".join([
@@ -331,38 +315,17 @@ def markdown(head, rows, kern, a):
         END]) + "\n"
 
 
-def write_markdown(path, text, begin=BEGIN, end=END):
-    """Replaces the part between the marks, or appends it."""
-    old = path.read_text() if path.exists() else "# Benchmarks\n\n"
-    if begin in old and end in old:
-        new = old[:old.index(begin)] + text.rstrip("\n") + old[old.index(end) + len(end):]
-    else:
-        new = old.rstrip("\n") + "\n\n" + text
-    temp = path.with_suffix(".tmp")
-    temp.write_text(new)
-    os.replace(temp, path)
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--build", help="build folder with redoubt.elf and the programs (default: build)")
+    figures.options(p, "guests, one after the other", "redoubt.elf and the programs")
     p.add_argument("--module", metavar="FILE", help="redoubt.ko for the root (default: the build's)")
     p.add_argument("--kernel", choices=images.KERNELS, default="6.1", help="of the root")
     p.add_argument("--guest", choices=images.GUEST_KERNELS, default="6.1-cloud", help="kernel of the guest")
     p.add_argument("--start", choices=PROGRAMS, default="vmmgr", help="who starts the guest")
     p.add_argument("--machine", choices=mc.MACHINES, default="pc")
     p.add_argument("--attest", action="store_true", help="the guest is measured at launch (with vmmgr)")
-    p.add_argument("--runs", type=int, default=3, metavar="N", help="guests, one after the other (default 3)")
     p.add_argument("--peers", action="append", default=[], metavar="[NAME=]FILE", help="figures of another hypervisor")
-    p.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    p.add_argument("--write", nargs="?", const=str(REPO / "docs" / "benchmarks.md"), metavar="FILE",
-                   help="put the table into FILE (default docs/benchmarks.md)")
-    p.add_argument("--check", action="store_true", help="exit 1 when an aim is missed")
-    p.add_argument("--verbose", action="store_true", help="show the consoles")
-    a = p.parse_args()
-    if not 1 <= a.runs <= 20:
-        p.error("--runs wants 1 to 20")
-    mc.stop_on_signals()
+    a = figures.arguments(p, 20)
     try:
         peers = read_peers(a.peers or sorted(map(str, PEERS.glob("*.txt"))))
         product = Product(a.build)
@@ -381,17 +344,17 @@ def main():
         return 2
     except KeyboardInterrupt:
         return 130
-    bare_figures, figures = {**merge(base.runs), **ours.host}, merge(ours.runs)
-    head, rows = table(bare_figures, figures, peers)
+    bare_figures, redoubt_figures = {**figures.merge(base.runs), **ours.host}, figures.merge(ours.runs)
+    head, rows = table(bare_figures, redoubt_figures, peers)
     if a.json:
         json.dump({"guest": kern.release, "root": images.kernel(a.kernel).release, "machine": a.machine,
-                   "start": a.start, "runs": len(ours.runs), "bare": bare_figures, "redoubt": figures,
+                   "start": a.start, "runs": len(ours.runs), "bare": bare_figures, "redoubt": redoubt_figures,
                    "peers": peers}, sys.stdout, indent=1)
         print()
     else:
-        print_table(head, rows)
+        figures.print_table(head, rows)
     if a.write:
-        write_markdown(Path(a.write), markdown(head, rows, kern, a))
+        figures.write_markdown(Path(a.write), markdown(head, rows, kern, a), BEGIN, END)
         print(f"bench: wrote {a.write}", file=sys.stderr)
     if len(ours.runs) != a.runs:
         print(f"bench: only {len(ours.runs)} of {a.runs} guests ended", file=sys.stderr)

@@ -103,6 +103,31 @@ def stop_on_signals():
         signal.signal(s, lambda n, _f: sys.exit(128 + n))
 
 
+def run_options(p, pool, pool_is, keep_is):
+    """Options of a program that starts a machine for a person; pool: the default."""
+    p.add_argument("--build", help="build folder with redoubt.elf (default: build)")
+    p.add_argument("--machine", choices=MACHINES, default="q35")
+    p.add_argument("--cpus", type=int, default=2, metavar="N")
+    p.add_argument("--mem", type=int, default=2048, metavar="MB")
+    p.add_argument("--pool", default=pool, help=f"{pool_is} (default {pool})")
+    p.add_argument("--keep", action="store_true", help=keep_is)
+    p.add_argument("--accel", choices=("tcg", "kvm"), default="tcg")
+    p.add_argument("--verbose", action="store_true", help="show the whole console")
+
+
+def run_arguments(p, mem_least):
+    """The arguments, or the end of the program with status 2."""
+    a = p.parse_args()
+    if not 1 <= a.cpus <= 255:
+        p.error("--cpus wants 1 to 255")
+    if not mem_least <= a.mem <= 1 << 20:
+        p.error(f"--mem wants at least {mem_least} MiB")
+    if a.accel == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        p.error("/dev/kvm cannot be used here; take --accel tcg, which needs nothing")
+    stop_on_signals()
+    return a
+
+
 class Machine:
     def __init__(self, spec, log=None, echo=None):
         """log: file for the time-stamped serial log; echo: called as echo(seconds, line)."""

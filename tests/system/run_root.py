@@ -169,28 +169,13 @@ def summary(a, boot, results, info, power, log, seconds, hv):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--build", help="build folder with redoubt.elf (default: build)")
+    mc.run_options(p, "256M", "memory for child partitions", "shell on the root's serial console")
     p.add_argument("--kernel", choices=images.KERNELS, default="6.1", help="Debian's kernel (default 6.1)")
-    p.add_argument("--machine", choices=mc.MACHINES, default="q35")
     p.add_argument("--boot", choices=("mb1", "grub-bios", "grub-uefi"), default="mb1",
                    help="mb1: QEMU loads the hypervisor itself (default)")
-    p.add_argument("--cpus", type=int, default=2, metavar="N")
-    p.add_argument("--mem", type=int, default=2048, metavar="MB")
-    p.add_argument("--pool", default="256M", help="memory for child partitions (default 256M)")
     p.add_argument("--no-iommu", action="store_true", help="leave the machine's AMD IOMMU away (only q35 has one)")
-    p.add_argument("--keep", action="store_true", help="shell on the root's serial console")
-    p.add_argument("--accel", choices=("tcg", "kvm"), default="tcg")
     p.add_argument("--bare", action="store_true", help="without the hypervisor, for comparison")
-    p.add_argument("--verbose", action="store_true", help="show the whole console")
-    a = p.parse_args()
-    if not 1 <= a.cpus <= 255:
-        p.error("--cpus wants 1 to 255")
-    if not 512 <= a.mem <= 1 << 20:
-        p.error("--mem wants at least 512 MiB")
-    if a.accel == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        print("run_root: /dev/kvm cannot be used here; take --accel tcg, which needs nothing", file=sys.stderr)
-        return 2
-    mc.stop_on_signals()
+    a = mc.run_arguments(p, 512)
     server, m = EchoServer(), None
     start = time.monotonic()
     try:

@@ -14,7 +14,6 @@ Exit status: 0 all well, 1 something failed, 2 wrong use or set-up.
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -110,27 +109,12 @@ def summary(a, results, power, log, seconds):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--build", help="build folder with redoubt.elf (default: build)")
+    mc.run_options(p, "768M", "memory for the guests", "leave it running, with a shell of the root")
     p.add_argument("--kernel", choices=images.KERNELS, default="6.1", help="the root's Debian kernel (default 6.1)")
     p.add_argument("--guest", choices=images.GUEST_KERNELS, default="6.1-cloud", help="the guests' (default 6.1-cloud)")
     p.add_argument("--vps", type=int, default=1, choices=range(1, 9), metavar="N", help="virtual processors of each guest")
-    p.add_argument("--machine", choices=mc.MACHINES, default="q35")
-    p.add_argument("--cpus", type=int, default=2, metavar="N")
-    p.add_argument("--mem", type=int, default=2048, metavar="MB")
-    p.add_argument("--pool", default="768M", help="memory for the guests (default 768M)")
-    p.add_argument("--keep", action="store_true", help="leave it running, with a shell of the root")
     p.add_argument("--record", metavar="FOLDER", help="what the guests send is recorded (hvctl record), into FOLDER/{one,two}.rec")
-    p.add_argument("--accel", choices=("tcg", "kvm"), default="tcg")
-    p.add_argument("--verbose", action="store_true", help="show the whole console")
-    a = p.parse_args()
-    if not 1 <= a.cpus <= 255:
-        p.error("--cpus wants 1 to 255")
-    if not 1536 <= a.mem <= 1 << 20:
-        p.error("--mem wants at least 1536 MiB")
-    if a.accel == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        print("run_vms: /dev/kvm cannot be used here; take --accel tcg, which needs nothing", file=sys.stderr)
-        return 2
-    mc.stop_on_signals()
+    a = mc.run_arguments(p, 1536)
     start, m = time.monotonic(), None
     try:
         product = Product(a.build)
