@@ -84,17 +84,19 @@ int window_exchange64(phys_addr_t physical, u64 flip, u64 *changed)
 }
 
 /* A write that does not read first: fault or not is all there is to see. */
-static int window_write64(phys_addr_t physical, u64 value)
+static int window_write(phys_addr_t physical, u64 value, unsigned int bytes)
 {
 	struct window window;
 	unsigned long flags;
+	void *at;
 	int fault;
 
 	if (!window_create(&window))
 		return X86_TRAP_BR;
 	local_irq_save(flags);
 	window_enter(&window);
-	fault = try_write64(window_map(&window, 0, physical), value);
+	at = window_map(&window, 0, physical);
+	fault = bytes == 4 ? try_write32(at, (u32)value) : try_write64(at, value);
 	window_leave(&window);
 	local_irq_restore(flags);
 	window_destroy(&window);
@@ -133,7 +135,7 @@ static struct outcome cpu_write(const struct attack *attack)
 		if (fault == NO_FAULT)
 			continue;
 		/* Reading is refused; is a blind write, too? */
-		fault = window_write64(victim(i) + PAGE_SIZE - 8, 0);
+		fault = window_write(victim(i) + PAGE_SIZE - 8, 0, 8);
 		if (fault == NO_FAULT && denied_count() == denied)
 			return outcome(SUCCEEDED, "a write to %#llx was not refused", victim(i));
 	}
@@ -253,23 +255,6 @@ static struct outcome iommu_off(const struct attack *attack)
 #define TPM_SEIZE 0x08u
 #define TPM_REQUEST 0x02u
 
-static int window_write32(phys_addr_t physical, u32 value)
-{
-	struct window window;
-	unsigned long flags;
-	int fault;
-
-	if (!window_create(&window))
-		return X86_TRAP_BR;
-	local_irq_save(flags);
-	window_enter(&window);
-	fault = try_write32(window_map(&window, 0, physical), value);
-	window_leave(&window);
-	local_irq_restore(flags);
-	window_destroy(&window);
-	return fault;
-}
-
 /*
  * A locality of the TPM above 0: whoever has 2 extends and resets PCR 22, and says to the verifier
  * what was booted.
@@ -283,13 +268,13 @@ static struct outcome tpm_locality(const struct attack *attack)
 	if (fault != NO_FAULT || value == 0xffffffff)
 		return outcome(SKIPPED, "no TPM with a TIS interface");
 	for (i = 1; i <= 4; i++) {
-		window_write32(TPM_ACCESS(i), TPM_REQUEST);
-		window_write32(TPM_ACCESS(i), TPM_SEIZE);
+		window_write(TPM_ACCESS(i), TPM_REQUEST, 4);
+		window_write(TPM_ACCESS(i), TPM_SEIZE, 4);
 		fault = window_read32(TPM_ACCESS(i), &value);
 		if (fault != NO_FAULT || value == 0xffffffff)
 			continue;
 		if (value & TPM_ACTIVE) {
-			window_write32(TPM_ACCESS(i), TPM_ACTIVE);
+			window_write(TPM_ACCESS(i), TPM_ACTIVE, 4);
 			return outcome(SUCCEEDED, "locality %u was granted (and given up)", i);
 		}
 		return outcome(ERROR, "locality %u answers %#x", i, value);
