@@ -402,14 +402,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	watch_clear();
 	sys_init();
-	watch_ring(GUEST_UP);
-	watch_ring(GUEST_DOWN);
-	for (uint32_t i = 1; i < GUEST_RING_PAGES; i++) {
-		watch_writable(GUEST_DOWN + i);
-	}
-	for (uint32_t i = 0; i < GUEST_RECEIVE_PAGES; i++) {
-		watch_writable(GUEST_RECEIVE + i);
-	}
+	watch_adapter(GUEST_UP, GUEST_DOWN, GUEST_RING_PAGES, GUEST_RECEIVE, GUEST_RECEIVE_PAGES);
 	proc_init();
 	(void)eventfd_read(proc_event, &(eventfd_t){ 0 });
 	guest_init(&g, memory);

@@ -476,14 +476,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct script in_script = { data, size, 0 }, action;
 
 	watch_clear();
-	watch_ring(GUEST_UP);
-	watch_ring(GUEST_DOWN);
-	for (uint32_t i = 1; i < GUEST_RING_PAGES; i++) {
-		watch_writable(GUEST_DOWN + i);
-	}
-	for (uint32_t i = 0; i < GUEST_RECEIVE_PAGES; i++) {
-		watch_writable(GUEST_RECEIVE + i);
-	}
+	watch_adapter(GUEST_UP, GUEST_DOWN, GUEST_RING_PAGES, GUEST_RECEIVE, GUEST_RECEIVE_PAGES);
 	nvsp_session_start(&s, mac);
 	calls = 0;
 	open_channel();

@@ -84,6 +84,19 @@ void watch_ring(uint64_t pfn)
 	rings = rings < RINGS_MAX ? rings : RINGS_MAX;
 }
 
+void watch_adapter(uint64_t up, uint64_t down, uint32_t ring_pages, uint64_t receive,
+		   uint32_t receive_pages)
+{
+	watch_ring(up);
+	watch_ring(down);
+	for (uint32_t i = 1; i < ring_pages; i++) {
+		watch_writable(down + i);
+	}
+	for (uint32_t i = 0; i < receive_pages; i++) {
+		watch_writable(receive + i);
+	}
+}
+
 void watch_race_arm(struct script *s, uint64_t memory)
 {
 	struct watch_race *r = &watch.race;

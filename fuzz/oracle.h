@@ -142,6 +142,9 @@ void watch_guest(void);
 void watch_request(void);
 /* The header page of a ring: a store of its read index ends a request. At most 8 of them. */
 void watch_ring(uint64_t pfn);
+/* A network adapter: two rings in a row of pages each; the host writes the data of the second, and the receive buffer. */
+void watch_adapter(uint64_t up, uint64_t down, uint32_t ring_pages, uint64_t receive,
+		   uint32_t receive_pages);
 /* Out of an action's bytes. */
 void watch_race_arm(struct script *s, uint64_t memory);
 
