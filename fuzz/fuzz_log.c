@@ -9,6 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void event(const struct log *l, const struct log_event *e, const uint8_t *data, size_t size)
 {
+	struct span contents;
+
 	CHECK_FUZZ(e->pcr < TPM_PCRS && e->number == l->events && e->at < l->pos);
 	CHECK_FUZZ(e->data.n == 0 ||
 		   (e->data.at >= data && e->data.n <= (size_t)(data + size - e->data.at)));
@@ -17,6 +19,11 @@ static void event(const struct log *l, const struct log_event *e, const uint8_t 
 	}
 	CHECK_FUZZ(log_startup_locality(e) >= -1 && log_startup_locality(e) <= 255);
 	CHECK_FUZZ(!log_remark(e) || log_data_hashed(e));
+	CHECK_FUZZ(!log_boot_variable(e) || !log_data_hashed(e));
+	if (log_variable_contents(e, &contents)) {
+		CHECK_FUZZ(contents.n <= e->data.n - 32 && (e->data.n - contents.n) % 2 == 0);
+		CHECK_FUZZ(contents.at + contents.n == e->data.at + e->data.n);
+	}
 	CHECK_FUZZ(!log_remark(e) || e->type == EV_SEPARATOR ||
 		   memchr(e->data.at, 0, e->data.n) == NULL);
 }

@@ -74,6 +74,13 @@ const char *log_rule(struct log_rules *r, const struct log *l, const struct log_
 bool log_remark(const struct log_event *e);
 /* Whether the event's digest has to be the hash of its data, by its type. */
 bool log_data_hashed(const struct log_event *e);
+/*
+ * Whether it measures a variable that says what is booted: firmware hashes the event's data, or the variable's contents alone
+ * (then nothing vouches for the name beside them).
+ */
+bool log_boot_variable(const struct log_event *e);
+/* The contents in an event whose data is UEFI_VARIABLE_DATA; false: its lengths are not those of the data. */
+bool log_variable_contents(const struct log_event *e, struct span *contents);
 /* Name of an event type, or NULL for an unknown one. Static. */
 const char *log_type_name(uint32_t type);
 

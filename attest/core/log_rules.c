@@ -50,6 +50,11 @@ static const struct type_name types[] = {
 };
 
 #define EV_EFI_VARIABLE_DRIVER_CONFIG 0x80000001u
+#define EV_EFI_VARIABLE_BOOT 0x80000002u
+#define EV_EFI_GPT_EVENT 0x80000006u
+#define EV_EFI_VARIABLE_BOOT2 0x8000000cu
+#define VARIABLE_HEADER \
+	32u /* of UEFI_VARIABLE_DATA: GUID, characters of the name, bytes of the contents */
 #define EV_EFI_ACTION 0x80000007u
 
 static const char exit_returned[] = "Exit Boot Services Returned with Success";
@@ -144,7 +149,31 @@ const char *log_rule(struct log_rules *r, const struct log *l, const struct log_
 bool log_data_hashed(const struct log_event *e)
 {
 	return e->type == EV_SEPARATOR || e->type == EV_EFI_ACTION || e->type == EV_ACTION ||
+	       e->type == EV_EFI_VARIABLE_DRIVER_CONFIG || e->type == EV_EFI_GPT_EVENT ||
 	       (e->type == EV_EVENT_TAG && e->pcr == ATTEST_PCR);
+}
+
+bool log_boot_variable(const struct log_event *e)
+{
+	return e->type == EV_EFI_VARIABLE_BOOT || e->type == EV_EFI_VARIABLE_BOOT2;
+}
+
+bool log_variable_contents(const struct log_event *e, struct span *contents)
+{
+	uint64_t name, n;
+
+	if (e->data.n < VARIABLE_HEADER) {
+		return false;
+	}
+	name = le64(e->data.at + 16);
+	n = le64(e->data.at + 24);
+	if (name > (e->data.n - VARIABLE_HEADER) / 2 ||
+	    n != e->data.n - VARIABLE_HEADER - 2 * name) {
+		return false;
+	}
+	contents->at = e->data.at + VARIABLE_HEADER + 2 * name;
+	contents->n = (size_t)n;
+	return true;
 }
 
 bool log_remark(const struct log_event *e)

@@ -45,8 +45,8 @@ static bool extend(struct state *s, const struct log *l, const struct log_event 
 	return true;
 }
 
-/* Whether the digests of the event are the hash of its data. */
-static bool data_fits(const struct log *l, const struct log_event *e)
+/* Whether the digests of the event are the hash of these bytes of it. */
+static bool data_fits(const struct log *l, const struct log_event *e, const struct span *data)
 {
 	uint8_t digest[TPM_DIGEST_MAX];
 
@@ -54,12 +54,24 @@ static bool data_fits(const struct log *l, const struct log_event *e)
 		if (l->bank[i].alg == TPM_ALG_SM3_256) {
 			continue;
 		}
-		if (!crypto_hash(l->bank[i].alg, e->data.at, e->data.n, digest) ||
+		if (!crypto_hash(l->bank[i].alg, data->at, data->n, digest) ||
 		    memcmp(digest, e->digest[i], l->bank[i].size) != 0) {
 			return false;
 		}
 	}
 	return true;
+}
+
+static const char *boot_variable(const struct log *l, const struct log_event *e)
+{
+	struct span contents;
+
+	if (!log_variable_contents(e, &contents)) {
+		return "a variable's lengths are not those of the event";
+	}
+	return data_fits(l, e, &e->data) || data_fits(l, e, &contents)
+		       ? NULL
+		       : "the digest is not that of its data, nor of the variable in it";
 }
 
 /* The SHA-384 that an event states of a text or key which it carries. */
@@ -97,8 +109,10 @@ static void judge_event(struct replay *r, const struct replay_wish *wish, struct
 	note(&f->rule, &f->rule_event, log_rule(rules, &r->log, e), e->number);
 	if (log_data_hashed(e)) {
 		note(&f->data, &f->data_event,
-		     data_fits(&r->log, e) ? NULL : "the digest is not that of its data",
+		     data_fits(&r->log, e, &e->data) ? NULL : "the digest is not that of its data",
 		     e->number);
+	} else if (log_boot_variable(e)) {
+		note(&f->data, &f->data_event, boot_variable(&r->log, e), e->number);
 	}
 	if (wish->own && e->pcr == ATTEST_PCR && log_extends(e)) {
 		const char *bad = attest_boot_event(&r->boot, e, &why);

@@ -117,6 +117,7 @@ try:
     # the log: PCRs and quote are the real ones
     first = next(i for i, e in enumerate(events) if e[0] == 4 and e[1] == 0x80000003)
     post = events[0]
+    secure = next(i for i, e in enumerate(events) if e[1] == 0x80000001)
     for what, failed, change in (
             ("retyped as unknown", "log.rules", lambda e: e.__setitem__(first, (4, 0x777, *e[first][2:]))),
             ("retyped as one whose data is hashed", "log.data", lambda e: e.__setitem__(first, (4, 5, *e[first][2:]))),
@@ -131,6 +132,11 @@ try:
             ("two of a PCR swapped", "log.replay", lambda e: e.insert(first, e.pop(first - 1))),
             ("one more in PCR 22", "log.replay", lambda e: e.append((22, 6, tagged({1: 8}), {b: digest(b, tagged({1: 8})) for b in ("sha256", "sha384")}))),
             ("another command line under its digest", "log.data", lambda e: e.__setitem__(-3, (*e[-3][:2], e[-3][2].replace(b"quiet", b"debug"), e[-3][3]))),
+            ("Secure Boot off, by its text alone", "log.data", lambda e: e.__setitem__(secure, (*e[secure][:2], e[secure][2][:-1] + b"\0", e[secure][3]))),
+            ("another name of a variable", "log.data", lambda e: e.__setitem__(secure, (*e[secure][:2], e[secure][2].replace(b"S", b"s"), e[secure][3]))),
+            ("retyped as a boot variable", "log.data", lambda e: e.__setitem__(first, (4, 0x80000002, *e[first][2:]))),
+            ("a boot variable with other contents", "log.data", lambda e: e.__setitem__(secure, (7, 0x80000002, e[secure][2][:-1] + b"\0", e[secure][3]))),
+            ("retyped as a partition table", "log.data", lambda e: e.__setitem__(first, (4, 0x80000006, *e[first][2:]))),
             ("PCR 24", "log.parse", lambda e: e.insert(0, (24, 13, b"x", post[3])))):
         judge(f"log: {what}", 2, failed, log=log(change))
     raw = host.log.bytes()

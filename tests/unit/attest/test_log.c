@@ -181,6 +181,48 @@ static void test_remarks(void **state)
 	}
 }
 
+/* Lengths that lie, at each edge. */
+static void test_variable(void **state)
+{
+	static const struct {
+		uint64_t name, contents;
+		size_t n; /* of the event's data */
+		bool good;
+	} cases[] = {
+		{ 0, 0, 32, true },
+		{ 0, 0, 31, false },
+		{ 4, 5, 45, true },
+		{ 4, 5, 44, false },
+		{ 4, 5, 46, false },
+		{ 4, 6, 45, false },
+		{ 5, 5, 45, false },
+		{ 6, 1, 45, true },
+		{ 7, 0, 45, false },
+		{ 0, 13, 45, true },
+		{ 1ull << 63, 13, 45, false },
+		{ 0, UINT64_MAX, 45, false },
+		{ UINT64_MAX, 15, 45, false },
+		{ 1ull << 32, 5, 45, false },
+	};
+	uint8_t data[64] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct log_event e = { .type = 0x80000002, .data = { data, cases[i].n } };
+		struct span contents = { NULL, 0 };
+
+		memcpy(data + 16, &cases[i].name, 8);
+		memcpy(data + 24, &cases[i].contents, 8);
+		if (log_variable_contents(&e, &contents) != cases[i].good) {
+			fail_msg("variable %zu", i);
+		}
+		if (cases[i].good) {
+			assert_ptr_equal(contents.at, data + 32 + 2 * cases[i].name);
+			assert_int_equal(contents.n, cases[i].contents);
+		}
+	}
+}
+
 static struct attest_event own(enum attest_what what)
 {
 	static uint8_t key[COSE_KEY_MAX];
@@ -351,10 +393,10 @@ static void test_image(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),         cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_remarks),      cmocka_unit_test(test_sequence),
-		cmocka_unit_test(test_event_fields), cmocka_unit_test(test_bundle),
-		cmocka_unit_test(test_image)
+		cmocka_unit_test(test_read),     cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_remarks),  cmocka_unit_test(test_variable),
+		cmocka_unit_test(test_sequence), cmocka_unit_test(test_event_fields),
+		cmocka_unit_test(test_bundle),   cmocka_unit_test(test_image)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
