@@ -56,6 +56,13 @@ struct attest_record {
 };
 _Static_assert(sizeof(struct attest_record) == 128, "layout");
 
+/*
+ * The port of the service of hv_sock by which a guest gets its own report (docs/attestation.md section 8). It answers ports of
+ * the guest from 1 to ATTEST_PORT_GUEST_MAX only.
+ */
+#define ATTEST_PORT 0x52440001u
+#define ATTEST_PORT_GUEST_MAX 1023u
+
 #define ATTEST_POLICY_DEBUG 1u
 #define ATTEST_POLICY_ISOLATED 2u
 
@@ -64,6 +71,7 @@ _Static_assert(sizeof(struct attest_record) == 128, "layout");
 #define ATTEST_DEVICE_SHUTDOWN 2u
 #define ATTEST_DEVICE_HEARTBEAT 4u
 #define ATTEST_DEVICE_TIME 8u
+#define ATTEST_DEVICE_REPORT 16u /* the service of hv_sock */
 
 struct attest_policy {
 	uint32_t version; /* 1 */

@@ -122,7 +122,7 @@ static bool policy(const struct definition *d, struct measured_vm *out)
 					      .memory_bytes = (uint64_t)d->memory_mib << 20,
 					      .disks = (uint16_t)d->disk_count,
 					      .networks = (uint16_t)d->nic_count,
-					      .devices = definition_devices() };
+					      .devices = definition_devices(d) };
 	attest_policy_write(&out->policy, bytes);
 	if (!sha384(bytes, sizeof(bytes), contents)) {
 		return false;

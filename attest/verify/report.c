@@ -332,6 +332,7 @@ static void token_facts(struct verdict *v, const struct attest_claims *c)
 	verdict_fact(v, "vm_disks", json_integer(c->policy.disks));
 	verdict_fact(v, "vm_networks", json_integer(c->policy.networks));
 	verdict_fact(v, "vm_devices", json_integer(c->policy.devices));
+	verdict_fact(v, "nonce", json_hex(c->nonce, c->nonce_n));
 	verdict_fact(v, "report_data", json_hex(c->report_data, ATTEST_REPORT_DATA));
 	verdict_fact(v, "origin", json_string(c->origin == ATTEST_ORIGIN_GUEST ? "guest" : "root"));
 }

@@ -7,7 +7,9 @@
 
 /* Fixed layouts: the two ends are separate programs. */
 _Static_assert(sizeof(struct pm_device) == 40, "layout");
-_Static_assert(sizeof(struct pm_config_worker) == 48 + 1024 + PM_DEVICES_MAX * 40, "layout");
+_Static_assert(sizeof(struct pm_config_worker) ==
+		       48 + 1024 + PM_DEVICES_MAX * 40 + 8 + PM_SERVICES_MAX * 24,
+	       "layout");
 _Static_assert(sizeof(struct pm_disk) == 48, "layout");
 _Static_assert(sizeof(struct pm_config_storvsp) == 24 + PM_DISKS_MAX * 48, "layout");
 _Static_assert(sizeof(struct pm_config_netvsp) == 32, "layout");
@@ -43,6 +45,12 @@ static uint32_t size_of(uint32_t type)
 		return sizeof(struct pm_config_netvsp);
 	case PM_CONFIG_IC:
 		return sizeof(struct pm_config_ic);
+	case PM_CONFIG_HVSOCK:
+		return sizeof(struct pm_config_hvsock);
+	case PM_REPORT:
+		return sizeof(struct pm_report);
+	case PM_REPORT_WANTED:
+		return sizeof(struct pm_report_wanted);
 	case PM_CONFIG_CONSOLE:
 		return sizeof(struct pm_config_console);
 	case PM_CONFIG_VSWITCH:
@@ -80,6 +88,7 @@ static uint32_t size_of(uint32_t type)
 	case PM_CLOSE:
 	case PM_CLOSED:
 	case PM_OPENED:
+	case PM_HANGUP:
 		return sizeof(struct pm_channel);
 	case PM_GPADL_FREE:
 	case PM_GPADL_FREED:
@@ -111,6 +120,20 @@ static const char *check_worker(const struct pm_config_worker *m, uint32_t *fds)
 		if (m->device[i].socket >= m->socket_count) {
 			return "number of a socket";
 		}
+	}
+	if (m->service_count > PM_SERVICES_MAX) {
+		return "count";
+	}
+	for (uint32_t i = 0; i < m->service_count; i++) {
+		if (m->service[i].socket >= m->socket_count) {
+			return "number of a socket";
+		}
+		if (m->service[i].reserved != 0) {
+			return "reserved field";
+		}
+	}
+	if (m->reserved != 0) {
+		return "reserved field";
 	}
 	*fds = 4 + m->has_initrd + m->socket_count;
 	return NULL;
@@ -167,6 +190,36 @@ static const char *check_ic(const struct pm_config_ic *m)
 		return "flag";
 	}
 	return m->reserved != 0 ? "reserved field" : NULL;
+}
+
+static const char *check_hvsock(const struct pm_config_hvsock *m)
+{
+	if (!memory_valid(m->memory_bytes)) {
+		return "memory size";
+	}
+	if (m->restarted > 1) {
+		return "flag";
+	}
+	return m->reserved != 0 ? "reserved field" : NULL;
+}
+
+static const char *check_report(const struct pm_report *m, uint32_t *fds)
+{
+	*fds = m->error == PM_REPORT_GOOD;
+	return m->error > PM_REPORT_BUSY ? "error" : NULL;
+}
+
+static const char *check_report_wanted(const struct pm_report_wanted *m)
+{
+	if (m->nonce_size < PM_NONCE_MIN || m->nonce_size > PM_NONCE_MAX) {
+		return "size of a nonce";
+	}
+	for (uint32_t i = m->nonce_size; i < PM_NONCE_MAX; i++) {
+		if (m->nonce[i] != 0) {
+			return "reserved field";
+		}
+	}
+	return NULL;
 }
 
 /* A flag and a reserved field, as many messages have them. */
@@ -236,6 +289,13 @@ static const char *check_content(const struct pm_header *h, uint32_t *fds)
 	case PM_CONFIG_IC:
 		*fds = 2;
 		return check_ic(m);
+	case PM_CONFIG_HVSOCK:
+		*fds = 2;
+		return check_hvsock(m);
+	case PM_REPORT:
+		return check_report(m, fds);
+	case PM_REPORT_WANTED:
+		return check_report_wanted(m);
 	case PM_CONFIG_CONSOLE: {
 		const struct pm_config_console *c = m;
 
@@ -281,6 +341,7 @@ static const char *check_content(const struct pm_header *h, uint32_t *fds)
 	case PM_CLOSE:
 	case PM_CLOSED:
 	case PM_OPENED:
+	case PM_HANGUP:
 		return check_channel(m);
 	default: /* nothing in it that could be wrong */
 		return NULL;

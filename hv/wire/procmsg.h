@@ -7,12 +7,15 @@
  * that are not 0, flags that are not 0 or 1, texts without NUL, counts beyond the arrays.
  *
  *   manager -> process   CONFIG_* (the first message)      process -> manager   READY, then STATUS_*
- *   worker  -> device    GPADL, OPEN, CLOSE, GPADL_FREE, RESET      device -> worker   OPENED, CLOSED, GPADL_FREED, RESCIND
+ *   worker  -> device    GPADL, OPEN, CLOSE, GPADL_FREE, RESET      device -> worker   OPENED, CLOSED, GPADL_FREED, HANGUP
  */
 #include "hv/wire/view.h"
 
 #define PM_DISKS_MAX 8
 #define PM_DEVICES_MAX 16
+#define PM_SERVICES_MAX 2
+#define PM_NONCE_MIN 16
+#define PM_NONCE_MAX 64
 #define PM_GPADL_PAGES_MAX 7936
 #define PM_FDS_MAX 40
 #define PM_MEMORY_MAX (1ull << 46)
@@ -33,6 +36,8 @@ enum pm_type {
 	PM_STOP,        /* to any: leave in good order */
 	PM_LINK,        /* to netvsp: cable in or out */
 	PM_RECORD, /* to worker, storvsp, netvsp, ic: the guest's traffic is recorded from now on */
+	PM_CONFIG_HVSOCK,
+	PM_REPORT, /* to hvsock: the answer to a PM_REPORT_WANTED */
 	/* process -> manager */
 	PM_READY = 32,
 	PM_STATUS_WORKER,
@@ -40,6 +45,7 @@ enum pm_type {
 	PM_STATUS_NET,
 	PM_STATUS_DISK,
 	PM_STATUS_CONSOLE,
+	PM_REPORT_WANTED, /* of hvsock: the guest wants a report of itself */
 	/* worker -> device */
 	PM_GPADL = 64,
 	PM_OPEN,
@@ -55,6 +61,7 @@ enum pm_type {
 	PM_CLOSED,
 	PM_GPADL_FREED,
 	PM_RESET_DONE,
+	PM_HANGUP, /* the connection of hv_sock is over: take it from the guest; a PM_CLOSE follows */
 };
 
 struct pm_header {
@@ -70,6 +77,12 @@ struct pm_device { /* one VMBus offer */
 	struct pm_guid class_id, instance;
 	uint32_t socket; /* index among the descriptors: the device process that serves it */
 	uint32_t unit;   /* the process's own number for it, 0.. */
+};
+
+struct pm_service { /* of hv_sock */
+	struct pm_guid id;
+	uint32_t socket; /* as in pm_device; that process serves nothing else */
+	uint32_t reserved;
 };
 
 /*
@@ -89,6 +102,9 @@ struct pm_config_worker {
 	uint16_t disks, networks;
 	char cmdline[1024];
 	struct pm_device device[PM_DEVICES_MAX];
+	uint32_t service_count;
+	uint32_t reserved;
+	struct pm_service service[PM_SERVICES_MAX];
 };
 
 struct pm_disk {
@@ -118,6 +134,13 @@ struct pm_config_netvsp {
 
 /* fds: 0 memory, 1 worker socket. Units: 0 shutdown, 1 heartbeat, 2 time sync */
 struct pm_config_ic {
+	struct pm_header header;
+	uint64_t memory_bytes;
+	uint32_t restarted, reserved;
+};
+
+/* fds: 0 memory, 1 worker socket. Units: 0.. connections */
+struct pm_config_hvsock {
 	struct pm_header header;
 	uint64_t memory_bytes;
 	uint32_t restarted, reserved;
@@ -162,6 +185,21 @@ struct pm_record { /* fds: 0 SOCK_SEQPACKET, for records of hv/host/lib/record.h
 	struct pm_header header;
 	uint32_t index; /* of the process among its kind: named in its records */
 	uint32_t reserved;
+};
+
+enum pm_report_error { PM_REPORT_GOOD, PM_REPORT_NO_AGENT, PM_REPORT_BUSY };
+
+struct pm_report { /* fds: 0 where error is 0: attestd's answer, to be read until it ends */
+	struct pm_header header;
+	uint32_t ticket; /* of the question */
+	uint32_t error;  /* enum pm_report_error */
+};
+
+struct pm_report_wanted {
+	struct pm_header header;
+	uint32_t ticket;     /* the process's own */
+	uint32_t nonce_size; /* PM_NONCE_MIN to PM_NONCE_MAX; bytes behind it are 0 */
+	uint8_t nonce[PM_NONCE_MAX];
 };
 
 struct pm_plain { /* PM_READY, PM_STOP, PM_RESET, PM_RESET_DONE */
@@ -228,7 +266,7 @@ struct pm_open {
 	uint32_t downstream; /* page at which the ring to the guest starts */
 };
 
-struct pm_channel { /* PM_CLOSE, PM_CLOSED (status 0), PM_OPENED (status 0: open) */
+struct pm_channel { /* PM_CLOSE, PM_CLOSED, PM_HANGUP (status 0), PM_OPENED (status 0: open) */
 	struct pm_header header;
 	uint32_t unit, sub;
 	uint32_t status, reserved;

@@ -155,6 +155,7 @@ static void begin(uint8_t *to, enum vmbus_type type, uint32_t size)
 
 #define FLAG_ENUMERATE 1u
 #define FLAG_PIPE 0x10u
+#define FLAG_STREAM 0x2000u /* Linux: VMBUS_CHANNEL_TLNPI_PROVIDER_OFFER */
 #define PIPE_MESSAGES 4u
 
 uint32_t vmbus_build_offer(uint8_t *to, const struct vmbus_offer *o)
@@ -162,7 +163,8 @@ uint32_t vmbus_build_offer(uint8_t *to, const struct vmbus_offer *o)
 	begin(to, VMBUS_OFFER, 196);
 	memcpy(to + 8, o->class_id.b, 16);
 	memcpy(to + 24, o->instance.b, 16);
-	set16(to + 56, FLAG_ENUMERATE | (o->pipe ? FLAG_PIPE : 0));
+	/* Of a stream, byte 64 says who asked for it: 0, the guest. */
+	set16(to + 56, FLAG_ENUMERATE | (o->pipe ? FLAG_PIPE : 0) | (o->stream ? FLAG_STREAM : 0));
 	set32(to + 60, o->pipe ? PIPE_MESSAGES : 0);
 	set16(to + 180, o->sub);
 	set32(to + 184, o->relid);

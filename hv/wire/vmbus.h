@@ -114,6 +114,7 @@ struct vmbus_offer {
 	uint32_t relid;
 	uint16_t sub; /* sub-channel; 0: the primary */
 	bool pipe;    /* message pipe: integration services, keyboard */
+	bool stream;  /* a connection of hv_sock, which the guest asked for */
 };
 
 uint32_t vmbus_build_offer(uint8_t *to, const struct vmbus_offer *o);

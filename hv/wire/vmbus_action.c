@@ -109,6 +109,7 @@ static uint32_t build_offer(const struct vmbus_server *s, uint32_t relid, uint8_
 	o.relid = relid;
 	o.sub = d->sub;
 	o.pipe = d->pipe;
+	o.stream = d->stream;
 	return vmbus_build_offer(to, &o);
 }
 

@@ -9,8 +9,8 @@ static bool same_guid(const struct vmbus_guid *a, const struct vmbus_guid *b)
 	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
-/* 0: no such channel. */
-static uint32_t find(const struct vmbus_server *s, uint32_t socket, uint32_t unit, uint32_t sub)
+uint32_t vmbus_channel_find(const struct vmbus_server *s, uint32_t socket, uint32_t unit,
+			    uint32_t sub)
 {
 	for (uint32_t relid = 1; relid <= VMBUS_CHANNELS_MAX; relid++) {
 		const struct vmbus_channel *c = vmbus_channel_peek(s, relid);
@@ -43,7 +43,7 @@ static bool clashes(const struct vmbus_server *s, const struct vmbus_device *d)
 
 uint32_t vmbus_server_add(struct vmbus_server *s, const struct vmbus_device *d)
 {
-	uint32_t primary = d->sub != 0 ? find(s, d->socket, d->unit, 0) : 0;
+	uint32_t primary = d->sub != 0 ? vmbus_channel_find(s, d->socket, d->unit, 0) : 0;
 
 	if (d->socket >= VMBUS_SOCKETS_MAX || clashes(s, d) ||
 	    (d->sub != 0 && (primary == 0 || s->channel[primary - 1].offer != VMBUS_OFFERED))) {
@@ -173,7 +173,7 @@ bool vmbus_server_remove(struct vmbus_server *s, uint32_t relid)
 /* The connection is gone, and with it all of the channel that is the guest's. */
 void vmbus_channel_reset(struct vmbus_channel *c)
 {
-	if (c->device_state == VMBUS_DEVICE_PRESENT && c->device.sub != 0) {
+	if (c->device_state == VMBUS_DEVICE_PRESENT && (c->device.sub != 0 || c->device.stream)) {
 		c->device_state = VMBUS_DEVICE_REMOVING; /* the driver has to ask for it again */
 	}
 	c->offer = VMBUS_NOT_OFFERED;
@@ -294,7 +294,7 @@ void vmbus_released(struct vmbus_server *s, uint32_t relid)
 void vmbus_server_opened(struct vmbus_server *s, uint32_t socket, uint32_t unit, uint32_t sub,
 			 uint32_t status)
 {
-	uint32_t relid = find(s, socket, unit, sub);
+	uint32_t relid = vmbus_channel_find(s, socket, unit, sub);
 	struct vmbus_channel *c = vmbus_channel_get(s, relid);
 
 	if (c == NULL || c->state != VMBUS_CH_OPENING) {
@@ -321,7 +321,7 @@ void vmbus_server_opened(struct vmbus_server *s, uint32_t socket, uint32_t unit,
 
 void vmbus_server_closed(struct vmbus_server *s, uint32_t socket, uint32_t unit, uint32_t sub)
 {
-	uint32_t relid = find(s, socket, unit, sub);
+	uint32_t relid = vmbus_channel_find(s, socket, unit, sub);
 	const struct vmbus_channel *c = vmbus_channel_peek(s, relid);
 
 	if (c == NULL || c->state != VMBUS_CH_CLOSING) {

@@ -26,6 +26,14 @@ void vmbus_channel_restarted(struct vmbus_server *s, uint32_t relid);
 /* A removed device whose process, and whose guest, have let go of it. */
 void vmbus_channel_settle(struct vmbus_server *s, uint32_t relid);
 
+/* 0: no such channel. */
+uint32_t vmbus_channel_find(const struct vmbus_server *s, uint32_t socket, uint32_t unit,
+			    uint32_t sub);
+
+/* --- vmbus_connect.c: the guest wants a connection of hv_sock. Arguments are hostile. --- */
+void vmbus_connect(struct vmbus_server *s, const struct vmbus_guid *endpoint,
+		   const struct vmbus_guid *service);
+
 /* --- vmbus_gpadl.c --- */
 void vmbus_gpadl_begin(struct vmbus_server *s, const struct vmbus_message *m);
 void vmbus_gpadl_more(struct vmbus_server *s, const struct vmbus_message *m);

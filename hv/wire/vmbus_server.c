@@ -7,7 +7,6 @@
 
 #define MESSAGE_TYPE 1u /* of every message of VMBus, in struct hv_message */
 #define SINT 2u
-#define CONNECTION_REFUSED 0xc0000236u
 
 void vmbus_server_init(struct vmbus_server *s, uint64_t memory_bytes, uint32_t vp_count,
 		       uint64_t *pool, uint32_t pool_size)
@@ -150,19 +149,6 @@ static void request_offers(struct vmbus_server *s)
 	vmbus_queue(s, VMBUS_ALL_OFFERS, 0, 0, 0);
 }
 
-static void connect_refuse(struct vmbus_server *s, const struct vmbus_message *m)
-{
-	struct vmbus_pending p;
-
-	memset(&p, 0, sizeof(p));
-	p.type = VMBUS_TL_CONNECT_RESULT;
-	p.a = CONNECTION_REFUSED;
-	p.x = m->connect.endpoint;
-	p.y = m->connect.service;
-	s->counts.refused++;
-	vmbus_queue_message(s, &p);
-}
-
 static void connected_message(struct vmbus_server *s, const struct vmbus_message *m)
 {
 	switch (m->type) {
@@ -191,7 +177,7 @@ static void connected_message(struct vmbus_server *s, const struct vmbus_message
 		vmbus_modify(s, m->modify.relid, m->modify.vp);
 		break;
 	case VMBUS_TL_CONNECT:
-		connect_refuse(s, m);
+		vmbus_connect(s, &m->connect.endpoint, &m->connect.service);
 		break;
 	default:
 		s->counts.malformed++;
@@ -248,6 +234,10 @@ void vmbus_server_restarted(struct vmbus_server *s, uint32_t socket)
 
 		if (c != NULL && c->device.socket == socket) {
 			vmbus_channel_restarted(s, relid);
+			if (c->device.stream) {
+				(void)vmbus_server_remove(
+					s, relid); /* it knows nothing of what was said */
+			}
 		}
 	}
 	reset_finish(s);

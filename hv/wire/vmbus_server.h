@@ -32,6 +32,11 @@
 #define VMBUS_GPADLS_MAX 48
 #define VMBUS_SOCKET_GPADLS_MAX 16 /* of one process: its table of them (hv/host/lib/chan.h) */
 #define VMBUS_SOCKETS_MAX 32
+#define VMBUS_SERVICES_MAX 2
+#define VMBUS_CONNECTIONS_LIVE 4 /* of a service, of hv_sock, at a time */
+#define VMBUS_CONNECTIONS_MAX \
+	8 /* with those that guest or process have not let go of yet: units 0.. of its process */
+#define VMBUS_ENDPOINT_MAX 1023u /* the guest's port: Linux gives it to CAP_NET_BIND_SERVICE only */
 #define VMBUS_GPADL_PAGES_MAX \
 	7936u /* 31 MiB, the most that Linux asks for; whose length fits in 16 bits */
 #define VMBUS_RING_PAGES_MIN 2u /* of each ring: indices and data */
@@ -79,6 +84,16 @@ struct vmbus_device {
 	uint32_t unit;   /* the process's number of it */
 	uint16_t sub;    /* sub-channel of the unit; 0: primary */
 	bool pipe;       /* message pipe: integration services, keyboard */
+	/*
+	 * A connection of hv_sock: class_id is the service, instance the guest's endpoint. It goes with the guest's connection to
+	 * VMBus, when its process says so or is started again, and, as long as the guest has not opened it, for another one.
+	 */
+	bool stream;
+};
+
+struct vmbus_service { /* of hv_sock */
+	struct vmbus_guid id;
+	uint32_t socket; /* the process that serves it; it serves nothing else */
 };
 
 struct vmbus_channel {
@@ -142,6 +157,8 @@ struct vmbus_server {
 	uint32_t touched; /* bit per socket: knows of a channel or GPADL of this connection */
 	uint32_t reset_due, reset_wait;
 
+	struct vmbus_service service[VMBUS_SERVICES_MAX];
+	uint32_t service_count;
 	struct vmbus_channel channel[VMBUS_CHANNELS_MAX]; /* [relid - 1] */
 	struct vmbus_gpadl gpadl[VMBUS_GPADLS_MAX];
 	struct vmbus_pending message[VMBUS_MESSAGES_MAX];
@@ -182,6 +199,8 @@ void vmbus_server_init(struct vmbus_server *s, uint64_t memory_bytes, uint32_t v
  * 0: none is free, it is there already, or a sub-channel without its primary. Sub-channels go when the guest connects anew.
  */
 uint32_t vmbus_server_add(struct vmbus_server *s, const struct vmbus_device *d);
+/* A service of hv_sock that the guest may connect to; before the guest runs. false: too many, twice, or a bad socket. */
+bool vmbus_server_service(struct vmbus_server *s, const struct vmbus_service *v);
 /* Takes a device, and its sub-channels, from the guest. DO_RESCINDED and DO_RELEASED follow. false: no such device. */
 bool vmbus_server_remove(struct vmbus_server *s, uint32_t relid);
 
@@ -201,6 +220,8 @@ void vmbus_server_closed(struct vmbus_server *s, uint32_t socket, uint32_t unit,
 void vmbus_server_gpadl_freed(struct vmbus_server *s, uint32_t socket, uint32_t unit,
 			      uint32_t gpadl);
 void vmbus_server_reset_done(struct vmbus_server *s, uint32_t socket);
+/* A connection of hv_sock is over. */
+void vmbus_server_hangup(struct vmbus_server *s, uint32_t socket, uint32_t unit);
 /* The process behind the socket is a new one, that knows nothing: GPADLs and open channels are given to it again. */
 void vmbus_server_restarted(struct vmbus_server *s, uint32_t socket);
 /* The process is gone for good: its devices are taken from the guest. */

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 DYNAMIC = ("attestd",)      # Debian has tss2 as a shared library only; it is loaded before the sandbox closes
-CALLBACKS = ("vmmgr", "storvsp", "netvsp", "ic", "redoubt-verify")      # the others take no function's address
-PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch", "redoubt-verify", "redoubt-measure", *DYNAMIC)
+CALLBACKS = ("vmmgr", "storvsp", "netvsp", "ic", "hvsock", "redoubt-verify")      # the others take no function's address
+PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "hvsock", "console", "vswitch", "redoubt-verify", "redoubt-measure",
+            "redoubt-report", *DYNAMIC)
 
 
 def run(*words):

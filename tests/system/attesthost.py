@@ -24,6 +24,17 @@ kernel: /vm/{kernel}
 initrd: /vm/guest.gz
 cmdline: console=ttyS0 quiet panic=-1 vmend=wait
 """
+# Guests that fetch their own report by hv_sock and leave it on their disk; {data}: 64 bytes in hexadecimal.
+REPORTER = """name: {name}
+memory: 128
+vps: 1
+kernel: /vm/guest.bz
+initrd: /vm/report.gz
+cmdline: console=ttyS0 quiet panic=-1 vm=hvsock,{check}:{data} vmend=wait
+attest: {attest}
+disks:
+  - path: /run/report.img
+"""
 SILENCE = 200 * FACTOR     # seconds: GRUB says nothing while firmware hashes what it reads
 TOOLS = ("redoubt-verify", "redoubt-measure")
 
@@ -85,6 +96,13 @@ class Site:
         change_byte(x / "guest.bz", x / "changed.bz", text_in(x / "guest.bz", b"Press any key to continue (or"))
         for name, memory, file in (("one", 128, "guest.bz"), ("patched", 128, "changed.bz"), ("larger", 144, "guest.bz")):
             (x / f"{name}.yaml").write_text(GUEST.format(name=name, memory=memory, kernel=file))
+        tool = product.folder / "redoubt-report"
+        if not tool.is_file():
+            raise mc.SetupError(f"no redoubt-report in {product.folder}: run 'tools/dev build'")
+        shutil.copyfile(images.guest_initramfs(guest, {"redoubt-report": tool}, ("hv_sock",)), x / "report.gz")
+        self.data = os.urandom(64).hex()            # what the guest wants its report for
+        for name, check, attest in (("own", "report", "true"), ("silent", "noreport", "false")):
+            (x / f"{name}.yaml").write_text(REPORTER.format(name=name, check=check, data=self.data, attest=attest))
         files = {**product.guest_extras(kernel), "attestd": product.folder / "attestd", **with_libraries(product.folder / "attestd"),
                  "attesthost.sh": images.GUEST / "attesthost.sh"}
         self.initrd = images.initramfs(kern, files, modules=images.MODULES + ("crc32c_generic", "ext4"))

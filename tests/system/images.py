@@ -377,9 +377,9 @@ def initramfs(kern, extra=None, init=None, programs=("roottest.c", "roottime.c")
     return _write_once(final, gzip.compress(c.finish(), compresslevel=1, mtime=0))
 
 
-def guest_initramfs(kern, extra=None):
-    """A guest's: the Hyper-V drivers of its own kernel, and guest/vminit.sh."""
-    return initramfs(kern, extra, GUEST / "vminit.sh", ("vmtest.c",), GUEST_MODULES)
+def guest_initramfs(kern, extra=None, modules=()):
+    """A guest's: the Hyper-V drivers of its own kernel (and further modules), and guest/vminit.sh."""
+    return initramfs(kern, extra, GUEST / "vminit.sh", ("vmtest.c",), GUEST_MODULES + tuple(modules))
 
 
 def guest_disk(mib=48):

@@ -7,7 +7,7 @@ from machine import SetupError
 
 REPO = Path(__file__).resolve().parent.parent.parent
 DEFAULT_BUILD = REPO / "build"
-GUEST_PROGRAMS = ("vmmgr", "hvctl", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch", "redoubt-measure")
+GUEST_PROGRAMS = ("vmmgr", "hvctl", "vmworker", "storvsp", "netvsp", "ic", "hvsock", "console", "vswitch", "redoubt-measure")
 
 
 class Product:

@@ -15,6 +15,7 @@ Exit status: 0 all well, 1 something failed, 2 wrong use or set-up.
 
 import argparse
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -43,6 +44,7 @@ class Checks:
         if not good:
             self.bad.append(name)
         self.say(f"{name}: {'ok' if good else 'FAILED'}: {text}")
+        return good
 
 
 def sha384(data):
@@ -179,8 +181,26 @@ def one_host(v, host, folder, checks):
         host.need("stop", vm)
     code, text, _ = host.ask("vm", "one", ah.nonce())
     checks.check(code == 1 and "run" in text, "vm-off", text)
+    own_report(v, host, checks)
     sandbox(host, checks)
     return of_vm
+
+
+def own_report(v, host, checks):
+    """A guest's program fetches the guest's report over hv_sock; what it wanted it for comes out, and nothing else does."""
+    _, text, files = host.ask("own", "own", "120", limit=300)
+    if not checks.check("out" in files and "VM fail" not in text, "own-report-guest", text):
+        return
+    report = v.file("own.cbor", files["out"]), v.site.data
+    policy = v.policy("own")
+    answer = v.judge("own-report", report, policy)
+    v.judge("own-report-other-data", report, policy, (2, "nonce"), nonce=v.site.data[:-1] + format(int(v.site.data[-1], 16) ^ 1, "x"))
+    v.judge("own-report-other-guest", report, v.policy("one"), (3, "vm.measurement"))
+    checks.check(v.site.data in json.dumps(answer).lower(), "own-report-data", "the verdict has the guest's 64 bytes")
+    host.need("stop", "own")
+    _, text, files = host.ask("own", "silent", "120", limit=300)
+    checks.check("VM pass noreport" in text and not files, "own-report-off", text)
+    host.need("stop", "silent")
 
 
 def flipped(data):

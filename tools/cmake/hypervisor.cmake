@@ -124,7 +124,7 @@ add_custom_command(
 add_custom_target(surface ALL DEPENDS ${CMAKE_BINARY_DIR}/surface.stamp)
 
 # What judges the evidence, and what computes it offline: programs for any Linux.
-foreach(folder attest/verify attest/measure)
+foreach(folder attest/verify attest/measure attest/guest)
 	set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 	add_subdirectory(${folder})
 endforeach()

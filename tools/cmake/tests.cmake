@@ -18,6 +18,7 @@ redoubt_host_room(storvsp hv/host/storvsp/session.c hv/host/storvsp/storvsp.c hv
 redoubt_host_room(netvsp hv/host/netvsp/netvsp.c hv/host/netvsp/data.c)
 redoubt_host_room(vswitch hv/host/vswitch/vswitch.c hv/host/vswitch/forward.c)
 redoubt_host_room(ic hv/host/ic/component.c)
+redoubt_host_room(hvsock hv/host/hvsock/service.c hv/host/attestd/http.c)
 redoubt_host_room(console hv/host/console/store.c)
 redoubt_host_room(vmworker hv/host/vmworker/acpi.c hv/host/vmworker/loader.c hv/host/vmworker/ports.c
 	hv/host/vmworker/console.c hv/host/vmworker/vmbus.c hv/host/vmworker/loop.c hv/host/vmworker/intercept.c

@@ -334,6 +334,13 @@ void chan_closed(struct chan_set *s, struct chan *c)
 	settle(s);
 }
 
+void chan_hangup(struct chan_set *s, const struct chan *c)
+{
+	if (c->open && !c->closing && s->resets == 0) {
+		tell_channel(s, PM_HANGUP, c->unit, c->sub, 0);
+	}
+}
+
 static void reset(struct chan_set *s)
 {
 	s->resets++;

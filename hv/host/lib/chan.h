@@ -61,6 +61,8 @@ bool chan_worker_all(struct chan_set *s);
 struct chan_gpadl *chan_gpadl_find(struct chan_set *s, uint32_t unit, uint32_t id);
 /* Closes c->fd. After it the channel's rings are not touched and nobody is signalled. */
 void chan_closed(struct chan_set *s, struct chan *c);
+/* A connection of hv_sock is over: the worker takes it from the guest, and closes it then. */
+void chan_hangup(struct chan_set *s, const struct chan *c);
 void chan_gpadl_freed(struct chan_set *s, struct chan_gpadl *g);
 /* The guest broke the protocol: no more packets are taken from this channel until it is opened again. Once is enough. */
 void chan_break(struct chan *c, const char *why);

@@ -18,6 +18,7 @@ struct ipc_message {
 		struct pm_config_storvsp storvsp;
 		struct pm_config_netvsp netvsp;
 		struct pm_config_ic ic;
+		struct pm_config_hvsock hvsock;
 		struct pm_config_console console;
 		struct pm_config_vswitch vswitch;
 		struct pm_device_again device_again;
@@ -25,6 +26,8 @@ struct ipc_message {
 		struct pm_ic_shutdown ic_shutdown;
 		struct pm_link link;
 		struct pm_record record;
+		struct pm_report report;
+		struct pm_report_wanted report_wanted;
 		struct pm_status_worker status_worker;
 		struct pm_status_ic status_ic;
 		struct pm_status_net status_net;

@@ -594,10 +594,10 @@ bool definition_parse(const char *text, size_t size, struct definition *d,
 	return good;
 }
 
-uint32_t definition_devices(void)
+uint32_t definition_devices(const struct definition *d)
 {
 	return ATTEST_DEVICE_CONSOLE | ATTEST_DEVICE_SHUTDOWN | ATTEST_DEVICE_HEARTBEAT |
-	       ATTEST_DEVICE_TIME;
+	       ATTEST_DEVICE_TIME | (d->attest != DEFINITION_ATTEST_NO ? ATTEST_DEVICE_REPORT : 0);
 }
 
 /* FNV-1a, two lanes; nothing here is a secret, only stable and different. */

@@ -63,7 +63,7 @@ bool definition_parse(const char *text, size_t size, struct definition *d,
 		      struct definition_fault *fault);
 
 /* ATTEST_DEVICE_*: what every machine has besides disks and NICs. */
-uint32_t definition_devices(void);
+uint32_t definition_devices(const struct definition *d);
 
 /* 16 bytes that depend on nothing but the name and the two numbers: instance GUIDs and MAC addresses stay over restarts. */
 void definition_derive(const char *name, uint32_t kind, uint32_t index, uint8_t out[16]);

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hv/host/vmmgr/agent.h"
 #include "hv/host/vmmgr/cgroup.h"
 #include "hv/host/vmmgr/keep.h"
 #include "hv/host/vmmgr/server.h"
@@ -31,17 +32,19 @@
 
 static const char usage_text[] =
 	"usage: vmmgr [--programs DIR] [--socket PATH] [--log-dir DIR] [--state-dir DIR]\n"
-	"             [--uplink TAP] [--test-without PROGRAM:RULE]\n"
+	"             [--attestd PATH] [--uplink TAP] [--test-without PROGRAM:RULE]\n"
 	"       vmmgr --help | --version\n"
 	"\n"
 	"Manages virtual machines: starts their processes in sandboxes, restarts those that\n"
 	"die, and serves hvctl.\n"
 	"\n"
-	"  --programs DIR   where vmworker, storvsp, netvsp, ic, console and vswitch are\n"
-	"                   (" PROGRAMS_FOLDER ")\n"
+	"  --programs DIR   where vmworker, storvsp, netvsp, ic, hvsock, console and\n"
+	"                   vswitch are (" PROGRAMS_FOLDER ")\n"
 	"  --socket PATH    where hvctl finds it (" SERVER_SOCKET ")\n"
 	"  --log-dir DIR    for NAME.console files (/run/redoubt)\n"
 	"  --state-dir DIR  keeps the definitions of machines (" STATE_FOLDER ")\n"
+	"  --attestd PATH   socket of attestd, for guests that want a report of themselves\n"
+	"                   (/run/redoubt/attestd.sock)\n"
 	"  --uplink TAP     TAP interface that the switch of the virtual machines has\n"
 	"  --test-without PROGRAM:RULE  for tests: a sandbox without one of its rules\n"
 	"\n"
@@ -68,6 +71,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 						 { "socket", required_argument, NULL, 's' },
 						 { "log-dir", required_argument, NULL, 'l' },
 						 { "state-dir", required_argument, NULL, 'd' },
+						 { "attestd", required_argument, NULL, 'a' },
 						 { "uplink", required_argument, NULL, 'u' },
 						 { "test-without", required_argument, NULL, 't' },
 						 { "help", no_argument, NULL, 'h' },
@@ -89,6 +93,9 @@ static int parse(int argc, char **argv, struct arguments *a)
 			break;
 		case 'd':
 			a->state_folder = optarg;
+			break;
+		case 'a':
+			agent_socket(optarg);
 			break;
 		case 'u':
 			a->uplink = optarg;

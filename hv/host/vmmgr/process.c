@@ -41,7 +41,8 @@ struct program_row {
 static struct program_row programs[PROGRAMS] = {
 	[PROGRAM_WORKER] = { "vmworker", -1, -1 }, [PROGRAM_STORVSP] = { "storvsp", -1, -1 },
 	[PROGRAM_NETVSP] = { "netvsp", -1, -1 },   [PROGRAM_IC] = { "ic", -1, -1 },
-	[PROGRAM_CONSOLE] = { "console", -1, -1 }, [PROGRAM_VSWITCH] = { "vswitch", -1, -1 },
+	[PROGRAM_HVSOCK] = { "hvsock", -1, -1 },   [PROGRAM_CONSOLE] = { "console", -1, -1 },
+	[PROGRAM_VSWITCH] = { "vswitch", -1, -1 },
 };
 
 static uid_t next_uid = UID_FIRST;

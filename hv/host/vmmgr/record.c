@@ -34,8 +34,9 @@ void vm_record_hand(struct vm *vm, struct process *p)
 {
 	struct pm_record m = { .index = p->index };
 
-	/* The console's bytes are the worker's already. One that does not listen is not recorded; its owner sees to it. */
-	if (p->program != PROGRAM_CONSOLE && process_lives(p) && vm_recorded(vm)) {
+	/* The console's bytes are the worker's already; of hvsock nothing is recorded. One that does not listen is not recorded; its owner sees to it. */
+	if (p->program != PROGRAM_CONSOLE && p->program != PROGRAM_HVSOCK && process_lives(p) &&
+	    vm_recorded(vm)) {
 		(void)process_send(p, PM_RECORD, &m, sizeof(m), &vm->recorder, 1);
 	}
 }

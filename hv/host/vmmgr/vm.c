@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hv/host/vmmgr/agent.h"
 #include "hv/host/vmmgr/vswitch.h"
 
 #define VMS_MAX 64
@@ -481,6 +482,35 @@ static void printable(char *text)
 	}
 }
 
+/* Each costs a signature of the TPM's, which all machines and the operator share. */
+static bool may_report(struct vm *vm)
+{
+	uint64_t now = loop_now_ms();
+
+	if (vm->reports_till < now) {
+		vm->reports_till = now;
+	}
+	if (vm->reports_till - now > (uint64_t)(VM_REPORTS_BURST - 1) * VM_REPORT_MS) {
+		return false;
+	}
+	vm->reports_till += VM_REPORT_MS;
+	return true;
+}
+
+/* A process that does not take the answer has a guest that waits; others do not. */
+static void report_wanted(struct process *p, const struct pm_report_wanted *m)
+{
+	struct pm_report answer = { .ticket = m->ticket };
+	enum pm_report_error error = PM_REPORT_BUSY;
+	int fd = may_report(p->vm) ? agent_ask(p->vm->partition.number, m, &error) : -1;
+
+	answer.error = (uint32_t)error;
+	(void)process_send(p, PM_REPORT, &answer, sizeof(answer), &fd, fd >= 0);
+	if (fd >= 0) {
+		(void)close(fd);
+	}
+}
+
 void vm_process_message(struct process *p, const struct ipc_message *m)
 {
 	struct vm *vm = p->vm;
@@ -492,6 +522,8 @@ void vm_process_message(struct process *p, const struct ipc_message *m)
 		guest_state(vm, &vm->status.worker);
 	} else if (m->type == PM_STATUS_IC && from == PROGRAM_IC) {
 		vm->status.ic = m->status_ic;
+	} else if (m->type == PM_REPORT_WANTED && from == PROGRAM_HVSOCK) {
+		report_wanted(p, &m->report_wanted);
 	} else if (m->type == PM_STATUS_DISK && from == PROGRAM_STORVSP) {
 		vm->status.disk = m->status_disk;
 	} else if (m->type == PM_STATUS_NET && from == PROGRAM_NETVSP) {

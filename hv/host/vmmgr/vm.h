@@ -19,8 +19,11 @@ enum vm_state {
 
 enum vm_after { AFTER_OFF, AFTER_FAILED, AFTER_RESET };
 
-/* worker, storvsp, ic, console, NICs */
-#define VM_PROCESSES (4 + DEFINITION_NICS_MAX)
+/* worker, storvsp, ic, hvsock, console, NICs */
+#define VM_PROCESSES (5 + DEFINITION_NICS_MAX)
+/* Reports that a guest may want of itself: at once, and then one in so many milliseconds. */
+#define VM_REPORTS_BURST 4u
+#define VM_REPORT_MS 2000u
 #define VM_DEVICES_FIRST 1
 
 struct vm_port {
@@ -63,7 +66,9 @@ struct vm {
 	struct process process[VM_PROCESSES]; /* [0] is the worker */
 	uint32_t process_count;
 	struct vm_status status;
-	int recorder; /* end of the socket for records of the traffic, or -1: off */
+	bool measured;         /* what is loaded is; the guest may ask for a report of itself */
+	uint64_t reports_till; /* those that it had count until then */
+	int recorder;          /* end of the socket for records of the traffic, or -1: off */
 };
 
 /* vm.c: requests. Each answers false with a line for people in *why. */

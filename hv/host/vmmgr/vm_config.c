@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "attest/core/format.h"
+
 #define MIB (1ull << 20)
 /* What a process keeps over its own death. */
 #define STATE_BYTES (1u << 20)
@@ -40,6 +42,10 @@ static const struct pm_guid classes[OFFERS] = {
 		GUID(0x9527e630u, 0xd0ae, 0x497b, 0xad, 0xce, 0xe8, 0x0a, 0xb0, 0x17, 0x5c, 0xaf),
 };
 
+/* The service of hv_sock by which a guest has its own report: VMADDR port ATTEST_PORT, as Linux names it. */
+static const struct pm_guid report_service =
+	GUID(ATTEST_PORT, 0xfacb, 0x11e6, 0xbd, 0x58, 0x64, 0x00, 0x6a, 0x79, 0x86, 0xd3);
+
 static uint64_t memory_bytes(const struct vm *vm)
 {
 	return vm->definition.memory_mib * MIB;
@@ -63,6 +69,11 @@ void vm_processes(struct vm *vm)
 		process_init(p++, PROGRAM_NETVSP, vm, i);
 	}
 	process_init(p++, PROGRAM_IC, vm, 0);
+	vm->measured = vm->definition.attest == DEFINITION_ATTEST_YES ||
+		       (vm->definition.attest == DEFINITION_ATTEST_AUTO && partition_attestable());
+	if (vm->measured) {
+		process_init(p++, PROGRAM_HVSOCK, vm, 0);
+	}
 	/* Last: it serves no offer, so that the others' sockets are numbered without a gap. */
 	process_init(p++, PROGRAM_CONSOLE, vm, 0);
 	vm->process_count = (uint32_t)(p - vm->process);
@@ -157,6 +168,15 @@ static bool launch_ic(struct vm *vm, struct process *p, int socket, bool again, 
 	return process_launch(p, PM_CONFIG_IC, &config, sizeof(config), fds, 2, why, room);
 }
 
+static bool launch_hvsock(struct vm *vm, struct process *p, int socket, bool again, char *why,
+			  size_t room)
+{
+	struct pm_config_hvsock config = { .memory_bytes = memory_bytes(vm), .restarted = again };
+	int fds[2] = { vm->partition.memory, socket };
+
+	return process_launch(p, PM_CONFIG_HVSOCK, &config, sizeof(config), fds, 2, why, room);
+}
+
 static bool launch_console(struct vm *vm, struct process *p, bool again, char *why, size_t room)
 {
 	struct pm_config_console config = { .restarted = again };
@@ -173,7 +193,8 @@ bool vm_launch_device(struct vm *vm, struct process *p, bool again, char *why, s
 	if (p->program == PROGRAM_CONSOLE) {
 		return launch_console(vm, p, again, why, room);
 	}
-	if (p->program != PROGRAM_IC && !state_make(p, why, room)) {
+	if ((p->program == PROGRAM_STORVSP || p->program == PROGRAM_NETVSP) &&
+	    !state_make(p, why, room)) {
 		return false;
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -183,6 +204,8 @@ bool vm_launch_device(struct vm *vm, struct process *p, bool again, char *why, s
 		good = launch_storvsp(vm, p, pair[1], again, why, room);
 	} else if (p->program == PROGRAM_NETVSP) {
 		good = launch_netvsp(vm, p, pair[1], again, why, room);
+	} else if (p->program == PROGRAM_HVSOCK) {
+		good = launch_hvsock(vm, p, pair[1], again, why, room);
 	} else {
 		good = launch_ic(vm, p, pair[1], again, why, room);
 	}
@@ -219,6 +242,9 @@ static void offers(struct vm *vm, struct process *p, struct pm_config_worker *co
 		offer(vm, config, OFFER_SHUTDOWN, 0, p->socket, 0);
 		offer(vm, config, OFFER_HEARTBEAT, 0, p->socket, 1);
 		offer(vm, config, OFFER_TIMESYNC, 0, p->socket, 2);
+	} else if (p->program == PROGRAM_HVSOCK) {
+		config->service[config->service_count++] =
+			(struct pm_service){ .id = report_service, .socket = p->socket };
 	}
 }
 
@@ -235,13 +261,12 @@ bool vm_launch_worker(struct vm *vm, char *why, size_t room)
 	int fds[PM_FDS_MAX] = { vm->partition.fd, vm->partition.memory, vm->files.kernel };
 	uint32_t count = 3;
 
-	config.measure =
-		vm->definition.attest == DEFINITION_ATTEST_YES ||
-		(vm->definition.attest == DEFINITION_ATTEST_AUTO && partition_attestable());
+	config.measure = vm->measured;
 	config.svn = vm->definition.svn;
 	config.disks = (uint16_t)vm->definition.disk_count;
 	config.networks = (uint16_t)vm->definition.nic_count;
-	config.devices = definition_devices();
+	config.devices = definition_devices(&vm->definition) &
+			 (vm->measured ? ~0u : ~(uint32_t)ATTEST_DEVICE_REPORT);
 	memcpy(config.cmdline, vm->definition.cmdline, sizeof(config.cmdline));
 	if (vm->files.initrd >= 0) {
 		fds[count++] = vm->files.initrd;

@@ -83,6 +83,14 @@ void worker_vmbus_init(struct worker *w, const struct pm_config_worker *config, 
 			start_fail("device %u cannot be offered", i);
 		}
 	}
+	for (uint32_t i = 0; i < config->service_count; i++) {
+		struct vmbus_service v = { .socket = config->service[i].socket };
+
+		memcpy(&v.id, &config->service[i].id, sizeof(v.id));
+		if (v.socket >= g->socket_count || !vmbus_server_service(&g->server, &v)) {
+			start_fail("service %u cannot be offered", i);
+		}
+	}
 	worker_watch(w, EPOLL_CTL_ADD, w->message, KIND_MESSAGE, 0, EPOLLIN);
 	worker_watch(w, EPOLL_CTL_ADD, w->timer, KIND_TIMER, 0, EPOLLIN);
 }
@@ -315,6 +323,9 @@ static bool word(struct vmbus_server *s, uint32_t index, const struct ipc_messag
 		return true;
 	case PM_RESET_DONE:
 		vmbus_server_reset_done(s, index);
+		return true;
+	case PM_HANGUP:
+		vmbus_server_hangup(s, index, m->channel.unit);
 		return true;
 	default:
 		return false;

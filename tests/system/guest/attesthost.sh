@@ -46,6 +46,27 @@ while echo "RT ask" && read -r verb a b; do
 		hvctl create "/vm/$a.yaml" >/run/said 2>&1
 		run hvctl start "$a"
 		;;
+	own) # VM SECONDS: a guest that leaves its own report on its disk; the report
+		dd if=/dev/zero of=/run/report.img bs=1048576 count=2 2>/dev/null
+		hvctl create "/vm/$a.yaml" >/run/said 2>&1
+		n=0
+		hvctl start "$a" >>/run/said 2>&1 || n=$b
+		while [ $n -lt "$b" ] && ! grep -q '^VM \(pass\|fail\) \(no\)\?report ' "/run/redoubt/$a.console"; do
+			n=$((n + 1))
+			sleep 1
+		done
+		rm -f /run/out
+		hvctl ps | tr -s ' ' | sed 's/^/RT step /'
+		line=$(grep '^VM \(pass\|fail\) ' "/run/redoubt/$a.console" | tr -d '\r' | tr '\n' ';')
+		size=$(echo "$line" | sed -n 's/.*VM pass report \([0-9]*\) bytes.*/\1/p')
+		[ -z "$size" ] || { head -c "$size" /run/report.img >/run/out; dump out /run/out; }
+		echo "RT code 0 $line $(tail -1 /run/said)"
+		;;
+	killed) # PROGRAM: one of the processes of a guest is killed; how many there are afterwards
+		kill -9 "$(pidof "$a")"
+		sleep 3
+		echo "RT code 0 $(pidof "$a" | wc -w)"
+		;;
 	stop) run hvctl stop "$a" --timeout 0 ;;
 	host) run hvctl attest --host --nonce "$a" --out /run/out ;;
 	vm) run hvctl attest "$a" --nonce "$b" --out /run/out ;;

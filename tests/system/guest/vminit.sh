@@ -149,6 +149,23 @@ run_check() {
 			echo "VM info channels $(cat "$c/../../class_id" | cut -c2-9) $(for f in in_mask out_mask read_avail write_avail interrupts events pending; do echo -n "$f $(cat "$c/$f" 2>/dev/null) "; done)"
 		done
 		;;
+	report) # report:HEX: the guest's own report for these 64 bytes, onto the first disk
+		if ! /x/redoubt-report --data "$2" -o /tmp/report 2>/tmp/err; then
+			echo "VM fail report $(tail -1 /tmp/err)"
+		elif ! wait_for disk_of lun0 || ! dd if=/tmp/report of="$DISK" bs=512 conv=sync,fsync 2>/tmp/err; then
+			echo "VM fail report disk: $(tail -1 /tmp/err)"
+		else
+			echo "VM pass report $(wc -c </tmp/report) bytes"
+		fi
+		;;
+	noreport) # the host gives it none, and the tool says so
+		/x/redoubt-report --data "$2" -o /tmp/report 2>/tmp/err
+		if [ $? = 2 ] && grep -q 'has no report service' /tmp/err && [ ! -e /tmp/report ]; then
+			echo "VM pass noreport $(tail -1 /tmp/err)"
+		else
+			echo "VM fail noreport $(tail -1 /tmp/err)"
+		fi
+		;;
 	blocked) echo w >/proc/sysrq-trigger ;; # tasks that wait, into the kernel's log
 	dmesg) dmesg | tail -n "${2:-20}" | sed 's/^/VM info dmesg /' ;;
 	sleep) sleep "$2"; echo "VM pass sleep" ;;

@@ -2,7 +2,7 @@
 /*
  * Checks inside a test guest that a shell cannot make, and two for the root. usage:
  *   vmtest disk DEVICE | work DEVICE | ioerror DEVICE read|write | clock | smp | spin SECONDS | count SECONDS ROUNDS |
- *          serve FILE | fetch ADDRESS FILE | absent | drain
+ *          serve FILE | fetch ADDRESS FILE | absent | drain | hvsock
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -19,6 +19,10 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/vm_sockets.h>
+
+#include "attest/core/format.h"
 
 #define BLOCK 65536u
 #define BLOCKS 64u
@@ -326,6 +330,41 @@ static int absent(void)
 	return 0;
 }
 
+/* A connection of hv_sock that the host does not give: the guest's port, the host's. */
+static int hvsock_refused(const char *what, uint32_t own, uint32_t port)
+{
+	struct sockaddr_vm from = { .svm_family = AF_VSOCK,
+				    .svm_cid = VMADDR_CID_ANY,
+				    .svm_port = own };
+	struct sockaddr_vm to = { .svm_family = AF_VSOCK,
+				  .svm_cid = VMADDR_CID_HOST,
+				  .svm_port = port };
+	struct timeval patience = { .tv_sec = 1 };
+	int fd = socket(AF_VSOCK, SOCK_STREAM, 0), error;
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof(from)) != 0) {
+		return fail("hvsock", what);
+	}
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof(patience));
+	error = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ? 0 : errno;
+	close(fd);
+	if (error != ETIMEDOUT) {
+		errno = error;
+		return fail("hvsock", what);
+	}
+	return 0;
+}
+
+static int hvsock(void)
+{
+	if (hvsock_refused("a service that there is not", 700, ATTEST_PORT + 1) != 0 ||
+	    hvsock_refused("a port that every program can have", 70000, ATTEST_PORT) != 0) {
+		return 1;
+	}
+	printf("VM pass hvsock other services and ports are refused\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -355,6 +394,9 @@ int main(int argc, char **argv)
 	}
 	if (argc >= 2 && strcmp(argv[1], "absent") == 0) {
 		return absent();
+	}
+	if (argc >= 2 && strcmp(argv[1], "hvsock") == 0) {
+		return hvsock();
 	}
 	if (argc >= 2 && strcmp(argv[1], "smp") == 0) {
 		return smp(2);
