@@ -69,6 +69,11 @@ static void hear(void)
 	alive = alive && chan_worker_all(&set);
 }
 
+static uint64_t page(uint32_t unit, uint32_t i)
+{
+	return 1 + unit * UNIT_PAGES + (i * 5 + 3) % UNIT_PAGES;
+}
+
 static void open_channel(uint32_t unit)
 {
 	union {
@@ -84,7 +89,7 @@ static void open_channel(uint32_t unit)
 	}
 	memset(g, 0, sizeof(*g));
 	for (uint32_t i = 0; i < UNIT_PAGES; i++) {
-		g->pfn[i] = 1 + unit * UNIT_PAGES + (i * 5 + 3) % UNIT_PAGES;
+		g->pfn[i] = page(unit, i);
 	}
 	g->to_host = (struct ring_guest){ memory, g->pfn, RING_PAGES };
 	g->from_host = (struct ring_guest){ memory, g->pfn + RING_PAGES, RING_PAGES };
@@ -414,6 +419,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(memory, 0, sizeof(memory));
 	memset(guest, 0, sizeof(guest));
 	watch_clear();
+	for (uint32_t unit = 0; unit < UNITS; unit++) {
+		watch_ring(page(unit, 0));
+		watch_ring(page(unit, RING_PAGES));
+		watch_writable(page(unit, RING_PAGES + 1));
+		watch_writable(page(unit, RING_PAGES + 2));
+	}
 	proc_init();
 	service_init(&s);
 	alive = true;

@@ -78,6 +78,12 @@ static uint32_t field_message(struct script *s, unsigned kind, uint8_t *m)
 		return guest_words(m, VMBUS_MODIFY_CHANNEL, some_relid(a), b % (WORLD_VPS + 1), 16);
 	case 10:
 		return guest_words(m, VMBUS_RELID_RELEASED, some_relid(a), 0, 12);
+	case 11:
+		if ((a & 3) != 0) {
+			return guest_connect(m, b % 8 == 7 ? 1000 + b : 1 + b % 8,
+					     WORLD_SERVICE + (a == 255));
+		}
+		return guest_words(m, VMBUS_UNLOAD, 0, 0, 8);
 	default:
 		return guest_words(m, (a & 3) == 0 ? VMBUS_UNLOAD : VMBUS_TL_CONNECT, a, b,
 				   (a & 3) == 0 ? 8 : 40);
@@ -123,6 +129,10 @@ static void device_words(struct script *s, unsigned kind)
 	}
 	switch (kind & 3) {
 	case 0:
+		if ((kind & 4) != 0) {
+			world_hangup(&w, socket, unit + 4 * sub);
+			break;
+		}
 		world_opened(&w, socket, unit, sub, a >> 6 & 1);
 		break;
 	case 1:

@@ -13,11 +13,12 @@ def seed(kind, body, fds=0, fit=1):
     return bytes([fds, fit]) + struct.pack("<II", kind, 8 + len(body)) + body
 
 
-def worker(memory=16 * MIB, vps=2, initrd=1, devices=2, sockets=2, measure=1, text=b"console=ttyS0", socket=1):
+def worker(memory=16 * MIB, vps=2, initrd=1, devices=2, sockets=2, measure=1, text=b"console=ttyS0", socket=1,
+           services=1, reserved=0, serves=0, tail=0):
     line = text if len(text) == 1024 else text + bytes(1024 - len(text))
     device = bytes(32) + struct.pack("<II", socket, 0)
     return (struct.pack("<QIIII", memory, vps, initrd, devices, sockets) + struct.pack("<IIIHH", measure, 1, 0, 1, 1) + line
-            + device * 16)
+            + device * 16 + struct.pack("<II", services, reserved) + (bytes(16) + struct.pack("<II", serves, tail)) * 2)
 
 
 def storvsp(memory=16 * MIB, disks=2, restarted=0, size=512, read_only=0, reserved=0, serial=b"disk"):
@@ -41,7 +42,9 @@ def seeds():
     yield "worker", seed(1, worker(), 7)
     for name, change in (("memory", {"memory": 5}), ("memory_most", {"memory": (1 << 46) + 4096}), ("vps", {"vps": 0}),
                          ("vps_most", {"vps": 9}), ("initrd", {"initrd": 2}), ("measure", {"measure": 2}), ("devices", {"devices": 17}),
-                         ("sockets", {"sockets": 17}), ("text", {"text": b"a" * 1024}), ("socket", {"socket": 2})):
+                         ("sockets", {"sockets": 17}), ("text", {"text": b"a" * 1024}), ("socket", {"socket": 2}),
+                         ("services", {"services": 3}), ("services_reserved", {"reserved": 1}), ("serves", {"serves": 2}),
+                         ("service_reserved", {"tail": 1})):
         yield "worker_" + name, seed(1, worker(**change), 7)
     yield "worker_fds", seed(1, worker(), 6)
     yield "storvsp", seed(2, storvsp(), 5)
@@ -55,6 +58,16 @@ def seeds():
             if kind == 4:
                 body = body[:12] + words(change.get("reserved", 0))
             yield name + fault, seed(kind, body, fds)
+    for fault, change in (("", {}), ("_memory", {"memory": 1}), ("_restarted", {"restarted": 2})):
+        yield "hvsock" + fault, seed(14, netvsp(**change)[:12] + words(0), 2)
+    yield "hvsock_reserved", seed(14, netvsp()[:12] + words(1), 2)
+    for name, ticket, error, fds in (("", 7, 0, 1), ("_busy", 7, 2, 0), ("_error", 7, 3, 0), ("_busy_fd", 7, 2, 1), ("_no_fd", 7, 0, 0)):
+        yield "report" + name, seed(15, words(ticket, error), fds)
+    for name, size, nonce in (("", 16, b"n" * 16), ("_most", 64, b"n" * 64), ("_short", 15, b"n" * 15), ("_long", 65, b"n" * 64),
+                              ("_behind", 16, b"n" * 17)):
+        yield "report_wanted" + name, seed(38, words(7, size) + nonce + bytes(64 - len(nonce)))
+    yield "hangup", seed(100, words(2, 0, 0, 0))
+    yield "hangup_status", seed(100, words(2, 0, 1, 0))
     for name, kind, fds in (("console", 5, 3), ("vswitch", 6, 0), ("vswitch_uplink", 6, 1), ("shutdown", 10, 0), ("link", 12, 0)):
         flag = 1 if name == "vswitch_uplink" else 0
         yield name, seed(kind, words(flag, 0), fds)

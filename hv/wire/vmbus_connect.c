@@ -59,21 +59,26 @@ static uint32_t live(const struct vmbus_server *s, uint32_t socket)
 	return count;
 }
 
-/* A guest that gave up waiting never opens what it was offered meanwhile, nor says so. */
-static void drop_unopened(struct vmbus_server *s, uint32_t socket)
+/*
+ * A connection that was offered and is not open, but `but`; 0: none. A guest that gave up waiting never opens what it was offered
+ * meanwhile, nor says so.
+ */
+static uint32_t unopened(const struct vmbus_server *s, uint32_t socket, uint32_t but)
 {
 	for (uint32_t relid = 1; relid <= VMBUS_CHANNELS_MAX; relid++) {
 		const struct vmbus_channel *c = vmbus_channel_peek(s, relid);
 
-		if (c != NULL && c->device.stream && c->device.socket == socket &&
-		    c->state == VMBUS_CH_CLOSED) {
-			(void)vmbus_server_remove(s, relid);
+		if (c != NULL && relid != but && c->device.stream && c->device.socket == socket &&
+		    c->device_state == VMBUS_DEVICE_PRESENT && c->state == VMBUS_CH_CLOSED) {
+			return relid;
 		}
 	}
+	return 0;
 }
 
-static bool offer(struct vmbus_server *s, const struct vmbus_service *v,
-		  const struct vmbus_guid *endpoint)
+/* 0: there is no room, or one of this name. */
+static uint32_t offer(struct vmbus_server *s, const struct vmbus_service *v,
+		      const struct vmbus_guid *endpoint)
 {
 	struct vmbus_device d;
 
@@ -85,7 +90,24 @@ static bool offer(struct vmbus_server *s, const struct vmbus_service *v,
 	while (d.unit < VMBUS_CONNECTIONS_MAX && vmbus_channel_find(s, d.socket, d.unit, 0) != 0) {
 		d.unit++;
 	}
-	return d.unit < VMBUS_CONNECTIONS_MAX && vmbus_server_add(s, &d) != 0;
+	return d.unit < VMBUS_CONNECTIONS_MAX ? vmbus_server_add(s, &d) : 0;
+}
+
+/* true: it was offered. */
+static bool connect(struct vmbus_server *s, const struct vmbus_service *v,
+		    const struct vmbus_guid *endpoint)
+{
+	bool full = live(s, v->socket) >= VMBUS_CONNECTIONS_LIVE;
+	uint32_t relid;
+
+	if (full && unopened(s, v->socket, 0) == 0) {
+		return false;
+	}
+	relid = offer(s, v, endpoint);
+	if (relid != 0 && full) {
+		(void)vmbus_server_remove(s, unopened(s, v->socket, relid));
+	}
+	return relid != 0;
 }
 
 void vmbus_connect(struct vmbus_server *s, const struct vmbus_guid *endpoint,
@@ -94,13 +116,9 @@ void vmbus_connect(struct vmbus_server *s, const struct vmbus_guid *endpoint,
 	const struct vmbus_service *v = find_service(s, service);
 	struct vmbus_pending p;
 
-	if (v != NULL && s->offers_requested && endpoint_valid(endpoint)) {
-		if (live(s, v->socket) >= VMBUS_CONNECTIONS_LIVE) {
-			drop_unopened(s, v->socket);
-		}
-		if (live(s, v->socket) < VMBUS_CONNECTIONS_LIVE && offer(s, v, endpoint)) {
-			return;
-		}
+	if (v != NULL && s->offers_requested && endpoint_valid(endpoint) &&
+	    connect(s, v, endpoint)) {
+		return;
 	}
 	memset(&p, 0, sizeof(p));
 	p.type = VMBUS_TL_CONNECT_RESULT;

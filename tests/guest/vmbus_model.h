@@ -21,6 +21,7 @@
 
 #define WORLD_POOL 900u
 #define WORLD_SOCKETS 4u
+#define WORLD_STREAMS 3u /* the socket of the service of hv_sock */
 #define WORLD_DEVICES 6u
 #define WORLD_MEMORY (0xc0000000ull + (64ull << 20)) /* 64 MiB of it above 4 GiB */
 #define WORLD_VPS 4u
@@ -89,10 +90,28 @@ static inline struct vmbus_device world_device(uint32_t n, uint32_t sub)
 	return d;
 }
 
+/* Names as Linux makes them out of a port. */
+static inline void world_port(struct vmbus_guid *g, uint32_t port)
+{
+	static const uint8_t rest[12] = { 0xcb, 0xfa, 0xe6, 0x11, 0xbd, 0x58,
+					  0x64, 0x00, 0x6a, 0x79, 0x86, 0xd3 };
+
+	for (unsigned i = 0; i < 4; i++) {
+		g->b[i] = (uint8_t)(port >> (8 * i));
+	}
+	memcpy(g->b + 4, rest, sizeof(rest));
+}
+
+#define WORLD_SERVICE 0x52440001u
+
 static inline void world_init(struct world *w)
 {
+	struct vmbus_service service = { .socket = WORLD_STREAMS };
+
 	memset(w, 0, sizeof(*w));
 	vmbus_server_init(&w->s, WORLD_MEMORY, WORLD_VPS, w->pool, WORLD_POOL);
+	world_port(&service.id, WORLD_SERVICE);
+	HOLDS(vmbus_server_service(&w->s, &service));
 	for (uint32_t i = 0; i < WORLD_DEVICES; i++) {
 		struct vmbus_device d = world_device(i, 0);
 
@@ -182,6 +201,13 @@ static inline void check_channel(const struct vmbus_server *s, uint32_t relid)
 	HOLDS(!c->again_wanted || c->state == VMBUS_CH_CLOSE_DUE || c->state == VMBUS_CH_CLOSING);
 	HOLDS(!c->retarget || c->state == VMBUS_CH_OPENING || c->state == VMBUS_CH_OPEN);
 	HOLDS(!c->released_due || (c->quiet_told && c->offer == VMBUS_NOT_OFFERED));
+	if (c->device_state != VMBUS_DEVICE_NONE && c->device.stream) {
+		/* Never before the guest has asked for it, and by nobody else than the service. */
+		HOLDS(c->device.socket == WORLD_STREAMS && c->device.unit < VMBUS_CONNECTIONS_MAX);
+		HOLDS(c->device_state == VMBUS_DEVICE_REMOVING || c->offer == VMBUS_OFFERED);
+		HOLDS(c->device.instance.b[2] == 0 && c->device.instance.b[3] == 0 &&
+		      c->device.instance.b[1] < 4);
+	}
 	if (c->state != VMBUS_CH_CLOSED) {
 		const struct vmbus_gpadl *g = ring_of(s, c->open.gpadl);
 
@@ -197,7 +223,7 @@ static inline void check_channel(const struct vmbus_server *s, uint32_t relid)
 static inline void world_check(const struct world *w)
 {
 	const struct vmbus_server *s = &w->s;
-	uint32_t owed = s->state == VMBUS_RESETTING, channels = 0;
+	uint32_t owed = s->state == VMBUS_RESETTING, channels = 0, streams = 0;
 
 	for (uint32_t i = 0; i < VMBUS_GPADLS_MAX; i++) {
 		const struct vmbus_gpadl *g = &s->gpadl[i];
@@ -211,7 +237,10 @@ static inline void world_check(const struct world *w)
 		check_channel(s, relid);
 		owed += s->channel[relid - 1].owed;
 		channels += s->channel[relid - 1].device_state == VMBUS_DEVICE_PRESENT;
+		streams += s->channel[relid - 1].device_state == VMBUS_DEVICE_PRESENT &&
+			   s->channel[relid - 1].device.stream;
 	}
+	HOLDS(streams <= VMBUS_CONNECTIONS_LIVE);
 	check_pool(s);
 	HOLDS(s->counts.lost == 0 && s->message_count + owed + channels <= VMBUS_MESSAGES_MAX);
 	HOLDS(s->state == VMBUS_RESETTING || (s->reset_due | s->reset_wait) == 0);
@@ -237,6 +266,9 @@ static inline void world_sent(struct world *w, const struct vmbus_action *a)
 		relid = get32(m + 184);
 		HOLDS(a->size == 196 && relid >= 1 && relid < RELIDS && !w->told[relid]);
 		HOLDS((m[189] & 1) == 0 && m[190] == 1 && get32(m + 192) == 0x2000 + relid);
+		HOLDS((w->s.channel[relid - 1].device.stream) ==
+		      (get32(m + 56) >> 13 & 1)); /* and the guest asked for it: byte 64 */
+		HOLDS(m[64] == 0);
 		w->told[relid] = true;
 		w->rescinded[relid] = false;
 		break;
@@ -504,6 +536,22 @@ static inline void world_closed(struct world *w, uint32_t socket, uint32_t unit,
 	world_check(w);
 }
 
+/* A connection of hv_sock is over. */
+static inline void world_hangup(struct world *w, uint32_t socket, uint32_t unit)
+{
+	uint32_t relid = world_relid(w, socket, unit, 0);
+
+	world_mark(w);
+	vmbus_server_hangup(&w->s, socket, unit);
+	if (relid == 0 || !w->before.channel[relid - 1].device.stream ||
+	    w->before.channel[relid - 1].device_state != VMBUS_DEVICE_PRESENT) {
+		world_unchanged(w, false);
+	} else {
+		HOLDS(w->s.channel[relid - 1].device_state == VMBUS_DEVICE_REMOVING);
+	}
+	world_check(w);
+}
+
 static inline void world_freed(struct world *w, uint32_t socket, uint32_t unit, uint32_t id)
 {
 	struct proc_gpadl *g = proc_find(&w->proc[socket % WORLD_SOCKETS], unit, id);
@@ -654,6 +702,18 @@ static inline uint32_t guest_body(uint8_t *m, uint32_t gpadl, uint32_t count, ui
 		le_put(m + 16 + 8 * i, pfn + i, 8);
 	}
 	return 16 + 8 * count;
+}
+
+static inline uint32_t guest_connect(uint8_t *m, uint32_t port, uint32_t service)
+{
+	struct vmbus_guid g;
+
+	(void)guest_words(m, VMBUS_TL_CONNECT, 0, 0, 40);
+	world_port(&g, port);
+	memcpy(m + 8, g.b, 16);
+	world_port(&g, service);
+	memcpy(m + 24, g.b, 16);
+	return 40;
 }
 
 static inline void guest_forgets(struct world *w)

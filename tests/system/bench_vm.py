@@ -58,7 +58,7 @@ SHARED = ("vmmgr", "vswitch")       # one per host
 GUEST_MODULES = ("hv_vmbus", "sd_mod", "hv_storvsc", "msr")
 GUEST_MIB, POOL_MIB, ROOT_MIB, DISK_MIB = 256, 512, 2048, 64
 PROGRAMS = {
-    "vmmgr": ("vmmgr", "hvctl", "vmworker", "storvsp", "ic", "console", "vswitch", "netvsp"),
+    "vmmgr": ("vmmgr", "hvctl", "vmworker", "storvsp", "ic", "hvsock", "console", "vswitch", "netvsp"),
     "vmstart": ("hvctl", "vmworker", "storvsp", "ic"),
 }
 PEERS = Path(__file__).resolve().parent / "peers"

@@ -197,6 +197,8 @@ def own_report(v, host, checks):
     v.judge("own-report-other-data", report, policy, (2, "nonce"), nonce=v.site.data[:-1] + format(int(v.site.data[-1], 16) ^ 1, "x"))
     v.judge("own-report-other-guest", report, v.policy("one"), (3, "vm.measurement"))
     checks.check(v.site.data in json.dumps(answer).lower(), "own-report-data", "the verdict has the guest's 64 bytes")
+    code, text, _ = host.ask("killed", "hvsock")
+    checks.check(code == 0, "own-report-killed", f"hvsock, killed, is back: {text}")
     host.need("stop", "own")
     _, text, files = host.ask("own", "silent", "120", limit=300)
     checks.check("VM pass noreport" in text and not files, "own-report-off", text)

@@ -27,7 +27,7 @@ from product import Product
 from rootcase import FACTOR, FATAL, QUIET
 from run_root import Progress, interactive
 
-PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "console", "vswitch", "hvctl")
+PROGRAMS = ("vmmgr", "vmworker", "storvsp", "netvsp", "ic", "hvsock", "console", "vswitch", "hvctl")
 WORD = re.compile(r"\bRT (show|step|pass|fail|note|json|end) ?(.*)")
 
 

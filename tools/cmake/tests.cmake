@@ -18,7 +18,7 @@ redoubt_host_room(storvsp hv/host/storvsp/session.c hv/host/storvsp/storvsp.c hv
 redoubt_host_room(netvsp hv/host/netvsp/netvsp.c hv/host/netvsp/data.c)
 redoubt_host_room(vswitch hv/host/vswitch/vswitch.c hv/host/vswitch/forward.c)
 redoubt_host_room(ic hv/host/ic/component.c)
-redoubt_host_room(hvsock hv/host/hvsock/service.c hv/host/attestd/http.c)
+redoubt_host_room(hvsock hv/host/hvsock/service.c hv/host/attestd/http.c attest/guest/answer.c)
 redoubt_host_room(console hv/host/console/store.c)
 redoubt_host_room(vmworker hv/host/vmworker/acpi.c hv/host/vmworker/loader.c hv/host/vmworker/ports.c
 	hv/host/vmworker/console.c hv/host/vmworker/vmbus.c hv/host/vmworker/loop.c hv/host/vmworker/intercept.c
@@ -52,6 +52,8 @@ foreach(folder ${unit_folders})
 				room_storvsp room_netvsp room_vswitch room_lib ${REDOUBT_liburing.a} seccomp)
 		elseif(room STREQUAL "ic" OR room STREQUAL "console")
 			target_link_libraries(${target} PRIVATE room_${room} room_lib seccomp)
+		elseif(room STREQUAL "hvsock")
+			target_link_libraries(${target} PRIVATE room_hvsock room_lib jansson seccomp)
 		elseif(room STREQUAL "vmworker")
 			target_link_libraries(${target} PRIVATE room_vmworker room_lib seccomp)
 		elseif(room STREQUAL "vmmgr")

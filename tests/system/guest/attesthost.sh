@@ -4,6 +4,7 @@
 # Comes with the initramfs as /x/attesthost.sh; /dev/vda has definitions of guests (*.yaml) and their files.
 # Lines for the harness start with "RT ": step TEXT, ask (a command is read), hex TEXT, code NUMBER TEXT.
 export PATH=/bin:/x
+dmesg -n 1 # a line of the kernel's would be in the middle of one of ours
 chmod +x /x/* 2>/dev/null
 mkdir -p /run/redoubt /sys/fs/cgroup /vm
 mount -t securityfs s /sys/kernel/security 2>/dev/null
@@ -62,10 +63,19 @@ while echo "RT ask" && read -r verb a b; do
 		[ -z "$size" ] || { head -c "$size" /run/report.img >/run/out; dump out /run/out; }
 		echo "RT code 0 $line $(tail -1 /run/said)"
 		;;
-	killed) # PROGRAM: one of the processes of a guest is killed; how many there are afterwards
-		kill -9 "$(pidof "$a")"
-		sleep 3
-		echo "RT code 0 $(pidof "$a" | wc -w)"
+	killed) # PROGRAM: the process of the one guest is killed; whether another comes, in its own identity and filter
+		old=$(pidof "$a")
+		kill -9 "$old"
+		n=0
+		while [ $n -lt 60 ] && ! hvctl ps | grep -q "/$a .*ready"; do
+			n=$((n + 1))
+			sleep 1
+		done
+		new=$(pidof "$a")
+		state=$(grep -E '^(Uid|CapBnd|Seccomp):' "/proc/$new/status" | tr -s '\t\n ' ' ')
+		code=1
+		case $state in *"Uid: 6"*"CapBnd: 0000000000000000"*"Seccomp: 2"*) [ "$new" = "$old" ] || code=0 ;; esac
+		echo "RT code $code $old, then $new: $state"
 		;;
 	stop) run hvctl stop "$a" --timeout 0 ;;
 	host) run hvctl attest --host --nonce "$a" --out /run/out ;;

@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <unistd.h>
 
+#include "hv/host/vmmgr/agent.h"
 #include "hv/host/vmmgr/vswitch.h"
 
 /* ---- the world ---- */
@@ -72,8 +74,8 @@ void say(const char *format, ...)
 
 const char *process_program_name(enum program p)
 {
-	static const char *const names[] = { "vmworker", "storvsp", "netvsp",
-					     "ic",       "console", "vswitch" };
+	static const char *const names[] = { "vmworker", "storvsp", "netvsp", "ic",
+					     "hvsock",   "console", "vswitch" };
 
 	return names[p];
 }
@@ -98,12 +100,29 @@ void process_kill(struct process *p)
 	}
 }
 
+static uint32_t reports;
+static uint64_t report_of;
+static struct pm_report reported;
+static bool no_agent;
+
+int agent_ask(uint64_t partition, const struct pm_report_wanted *m, enum pm_report_error *error)
+{
+	assert_int_equal(m->nonce_size, 16);
+	*error = no_agent ? PM_REPORT_NO_AGENT : PM_REPORT_GOOD;
+	reports += !no_agent;
+	report_of = partition;
+	return no_agent ? -1 : dup(0);
+}
+
 bool process_send(struct process *p, enum pm_type type, void *message, uint32_t size,
 		  const int *fds, uint32_t fd_count)
 {
-	(void)message;
-	(void)size;
 	(void)fds;
+	if (type == PM_REPORT) {
+		assert_int_equal(size, sizeof(reported));
+		memcpy(&reported, message, sizeof(reported));
+		assert_int_equal(fd_count, reported.error == PM_REPORT_GOOD);
+	}
 	if (!process_lives(p)) {
 		return false;
 	}
@@ -823,6 +842,45 @@ static void test_foreign_words(void **state)
 	assert_int_equal(vm->status.disk.reads, 0);
 }
 
+/* Reports that the guest wants of itself: a few at once, then at a pace; for its own partition; of hvsock only. */
+static void test_reports(void **state)
+{
+	static struct ipc_message m;
+
+	(void)state;
+	start();
+	vm->process[2].program = PROGRAM_HVSOCK;
+	vm->partition.number = 42;
+	m.type = PM_REPORT_WANTED;
+	m.report_wanted = (struct pm_report_wanted){ .ticket = 9, .nonce_size = 16 };
+	for (uint32_t i = 0; i < VM_REPORTS_BURST; i++) {
+		vm_process_message(&vm->process[2], &m);
+		assert_int_equal(reports, i + 1);
+		assert_int_equal(reported.error, PM_REPORT_GOOD);
+		assert_int_equal(reported.ticket, 9);
+	}
+	assert_int_equal(report_of, 42);
+	vm_process_message(&vm->process[2], &m);
+	assert_int_equal(reports, VM_REPORTS_BURST);
+	assert_int_equal(reported.error, PM_REPORT_BUSY);
+	pass(VM_REPORT_MS);
+	vm_process_message(&vm->process[2], &m);
+	vm_process_message(&vm->process[2], &m);
+	assert_int_equal(reports, VM_REPORTS_BURST + 1);
+	pass(100 * VM_REPORT_MS); /* time that was not used gives no more than the burst */
+	for (uint32_t i = 0; i < 2 * VM_REPORTS_BURST; i++) {
+		vm_process_message(&vm->process[2], &m);
+	}
+	assert_int_equal(reports, 2 * VM_REPORTS_BURST + 1);
+	pass(100 * VM_REPORT_MS);
+	no_agent = true;
+	vm_process_message(&vm->process[2], &m);
+	assert_int_equal(reported.error, PM_REPORT_NO_AGENT);
+	assert_false(killed[2]);
+	vm_process_message(&vm->process[3], &m);
+	assert_true(killed[3]);
+}
+
 /* Off is off: not before the last write has ended. */
 static void test_busy_disks(void **state)
 {
@@ -927,6 +985,7 @@ int main(void)
 		TEST(test_stop_ends_resets),
 		TEST(test_reset_start_fails),
 		TEST(test_foreign_words),
+		TEST(test_reports),
 		TEST(test_busy_disks),
 		TEST(test_late_words),
 		TEST(test_create),

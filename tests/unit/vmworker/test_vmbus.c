@@ -16,6 +16,8 @@ static struct pm_config_worker config;
 static struct ipc_message got; /* by the device process */
 static int device, device_fd;
 static unsigned stage, mark, want_vp;
+static bool with_service;
+static void service_configured(void);
 static const struct rd_post *last;
 
 struct stage {
@@ -51,6 +53,9 @@ static int set_up(void **state)
 	memcpy(config.device[0].class_id.b, scsi, 16);
 	config.device[0].instance.b[0] = 7;
 	config.device[0].unit = 5;
+	if (with_service) {
+		service_configured();
+	}
 	fake_start(2);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
 	device = fd[0];
@@ -393,6 +398,72 @@ static void test_life(void **state)
 	assert_null(fake_status());
 }
 
+/* --- a connection of hv_sock --- */
+
+static const uint8_t port_rest[12] = { 0xcb, 0xfa, 0xe6, 0x11, 0xbd, 0x58,
+				       0x64, 0x00, 0x6a, 0x79, 0x86, 0xd3 };
+
+static void service_configured(void)
+{
+	config.service_count = 1;
+	put32(config.service[0].id.b, 77);
+	memcpy(config.service[0].id.b + 4, port_rest, sizeof(port_rest));
+}
+
+static void connects(void)
+{
+	uint8_t m[40] = { VMBUS_TL_CONNECT };
+
+	put32(m + 8, 1023);
+	memcpy(m + 12, port_rest, sizeof(port_rest));
+	put32(m + 24, 77);
+	memcpy(m + 28, port_rest, sizeof(port_rest));
+	fake_guest_says(m, sizeof(m));
+}
+
+static bool connection_offered(void)
+{
+	if (!posted(VMBUS_OFFER)) {
+		return false;
+	}
+	assert_int_equal(le32(last->message.payload + 8), 77);
+	assert_int_equal(le32(last->message.payload + 24), 1023);
+	assert_int_equal(le32(last->message.payload + 184), 2);
+	return true;
+}
+
+static void hangs_up(void)
+{
+	struct pm_channel c = { .unit = 0 };
+
+	assert_int_equal(ipc_send(device, PM_HANGUP, &c, sizeof(c), NULL, 0), 0);
+}
+
+static bool rescinded(void)
+{
+	return posted(VMBUS_RESCIND) && le32(last->message.payload + 8) == 2;
+}
+
+static void test_connection(void **state)
+{
+	static const struct stage story[] = {
+		{ contact, contacted },  { request, offered }, { connects, connection_offered },
+		{ hangs_up, rescinded }, { NULL, NULL },
+	};
+
+	(void)state;
+	script = story;
+	fake_loop(script_step);
+	assert_int_equal(stage, 0);
+	assert_null(fake_status());
+}
+
+static int set_up_service(void **state)
+{
+	with_service = true;
+	return set_up(state);
+}
+
 /* --- trouble --- */
 
 static bool open_refused(void)
@@ -517,8 +588,12 @@ static void test_flood(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_life),         TEST(test_no_channel), TEST(test_nonsense),
-		TEST(test_lost_message), TEST(test_flood),
+		TEST(test_life),
+		TEST(test_no_channel),
+		TEST(test_nonsense),
+		TEST(test_lost_message),
+		TEST(test_flood),
+		cmocka_unit_test_setup_teardown(test_connection, set_up_service, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

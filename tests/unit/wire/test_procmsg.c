@@ -21,6 +21,9 @@ static union {
 	struct pm_status_ic status_ic;
 	struct pm_gpadl gpadl;
 	struct pm_channel channel;
+	struct pm_config_hvsock hvsock;
+	struct pm_report report;
+	struct pm_report_wanted wanted;
 	uint8_t bytes[PM_BYTES_MAX];
 } m;
 
@@ -43,6 +46,10 @@ static const struct good all[] = {
 	{ PM_STOP, sizeof(struct pm_plain), 0 },
 	{ PM_LINK, sizeof(struct pm_link), 0 },
 	{ PM_RECORD, sizeof(struct pm_record), 1 },
+	{ PM_CONFIG_HVSOCK, sizeof(struct pm_config_hvsock), 2 },
+	{ PM_REPORT, sizeof(struct pm_report), 1 },
+	{ PM_REPORT_WANTED, sizeof(struct pm_report_wanted), 0 },
+	{ PM_HANGUP, sizeof(struct pm_channel), 0 },
 	{ PM_READY, sizeof(struct pm_plain), 0 },
 	{ PM_STATUS_WORKER, sizeof(struct pm_status_worker), 0 },
 	{ PM_STATUS_IC, sizeof(struct pm_status_ic), 0 },
@@ -87,6 +94,12 @@ static const struct good *make(enum pm_type type)
 		break;
 	case PM_CONFIG_NETVSP:
 		m.netvsp.memory_bytes = 4096;
+		break;
+	case PM_CONFIG_HVSOCK:
+		m.hvsock.memory_bytes = 4096;
+		break;
+	case PM_REPORT_WANTED:
+		m.wanted.nonce_size = PM_NONCE_MIN;
 		break;
 	case PM_CONFIG_IC:
 		m.ic.memory_bytes = PM_MEMORY_MAX;
@@ -250,6 +263,49 @@ static void test_config_devices(void **state)
 	REFUSES(PM_CONFIG_VSWITCH, m.vswitch.reserved, 1);
 }
 
+static void test_report_service(void **state)
+{
+	(void)state;
+	TAKES(PM_CONFIG_WORKER, m.worker.service_count, PM_SERVICES_MAX, 6);
+	REFUSES(PM_CONFIG_WORKER, m.worker.service_count, PM_SERVICES_MAX + 1);
+	REFUSES(PM_CONFIG_WORKER, m.worker.service_count, UINT32_MAX);
+	REFUSES(PM_CONFIG_WORKER, m.worker.reserved, 1);
+	TAKES(PM_CONFIG_WORKER, m.worker.service[0].socket, 2, 6); /* not in use */
+	make(PM_CONFIG_WORKER);
+	m.worker.service_count = 1;
+	m.worker.service[0].socket = 1;
+	assert_int_equal(check(sizeof(m.worker), 6), PM_CONFIG_WORKER);
+	m.worker.service[0].socket = 2;
+	assert_int_equal(check(sizeof(m.worker), 6), PM_NONE);
+	m.worker.service[0].socket = 1;
+	m.worker.service[0].reserved = 1;
+	assert_int_equal(check(sizeof(m.worker), 6), PM_NONE);
+
+	TAKES(PM_CONFIG_HVSOCK, m.hvsock.restarted, 1, 2);
+	REFUSES(PM_CONFIG_HVSOCK, m.hvsock.restarted, 2);
+	REFUSES(PM_CONFIG_HVSOCK, m.hvsock.reserved, 1);
+	REFUSES(PM_CONFIG_HVSOCK, m.hvsock.memory_bytes, 4095);
+	TAKES(PM_REPORT, m.report.error, PM_REPORT_NO_AGENT, 0);
+	TAKES(PM_REPORT, m.report.error, PM_REPORT_BUSY, 0);
+	REFUSES(PM_REPORT, m.report.error, PM_REPORT_BUSY); /* beside a descriptor */
+	TAKES(PM_REPORT, m.report.ticket, UINT32_MAX, 1);
+	make(PM_REPORT);
+	m.report.error = PM_REPORT_BUSY + 1;
+	assert_int_equal(check(sizeof(m.report), 0), PM_NONE);
+	REFUSES(PM_REPORT_WANTED, m.wanted.nonce_size, PM_NONCE_MIN - 1);
+	REFUSES(PM_REPORT_WANTED, m.wanted.nonce_size, PM_NONCE_MAX + 1);
+	REFUSES(PM_REPORT_WANTED, m.wanted.nonce_size, UINT32_MAX);
+	REFUSES(PM_REPORT_WANTED, m.wanted.nonce[PM_NONCE_MIN], 1);
+	REFUSES(PM_REPORT_WANTED, m.wanted.nonce[PM_NONCE_MAX - 1], 1);
+	TAKES(PM_REPORT_WANTED, m.wanted.nonce[PM_NONCE_MIN - 1], 1, 0);
+	make(PM_REPORT_WANTED);
+	m.wanted.nonce_size = PM_NONCE_MAX;
+	m.wanted.nonce[PM_NONCE_MAX - 1] = 1;
+	assert_int_equal(check(sizeof(m.wanted), 0), PM_REPORT_WANTED);
+	REFUSES(PM_HANGUP, m.channel.status, 1);
+	REFUSES(PM_HANGUP, m.channel.reserved, 1);
+}
+
 static void test_orders(void **state)
 {
 	(void)state;
@@ -308,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_sizes_and_fds),  cmocka_unit_test(test_types),
 		cmocka_unit_test(test_config_worker),  cmocka_unit_test(test_orders),
 		cmocka_unit_test(test_config_devices), cmocka_unit_test(test_gpadl),
+		cmocka_unit_test(test_report_service),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
