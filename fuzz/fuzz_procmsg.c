@@ -21,6 +21,10 @@ static void use_worker(const struct pm_config_worker *m, uint32_t fds)
 	for (uint32_t i = 0; i < m->device_count; i++) {
 		CHECK_FUZZ(m->device[i].socket < m->socket_count);
 	}
+	CHECK_FUZZ(m->service_count <= PM_SERVICES_MAX && m->reserved == 0);
+	for (uint32_t i = 0; i < m->service_count; i++) {
+		CHECK_FUZZ(m->service[i].socket < m->socket_count && m->service[i].reserved == 0);
+	}
 }
 
 static void use_storvsp(const struct pm_config_storvsp *m, uint32_t fds)
@@ -46,6 +50,14 @@ static void use_gpadl(const struct pm_gpadl *m)
 	*(volatile uint64_t *)&sum = sum;
 }
 
+static void use_wanted(const struct pm_report_wanted *m)
+{
+	CHECK_FUZZ(m->nonce_size >= PM_NONCE_MIN && m->nonce_size <= PM_NONCE_MAX);
+	for (uint32_t i = m->nonce_size; i < PM_NONCE_MAX; i++) {
+		CHECK_FUZZ(m->nonce[i] == 0);
+	}
+}
+
 static void use(enum pm_type type, const void *m, uint32_t fds)
 {
 	switch (type) {
@@ -60,6 +72,17 @@ static void use(enum pm_type type, const void *m, uint32_t fds)
 		break;
 	case PM_CONFIG_IC:
 		CHECK_FUZZ(fds == 2 && ((const struct pm_config_ic *)m)->reserved == 0);
+		break;
+	case PM_CONFIG_HVSOCK:
+		CHECK_FUZZ(fds == 2 && ((const struct pm_config_hvsock *)m)->reserved == 0);
+		break;
+	case PM_REPORT:
+		CHECK_FUZZ(fds == (((const struct pm_report *)m)->error == PM_REPORT_GOOD));
+		CHECK_FUZZ(((const struct pm_report *)m)->error <= PM_REPORT_BUSY);
+		break;
+	case PM_REPORT_WANTED:
+		use_wanted(m);
+		CHECK_FUZZ(fds == 0);
 		break;
 	case PM_CONFIG_CONSOLE:
 		CHECK_FUZZ(fds == 3);
