@@ -55,7 +55,9 @@ static int accepting = -1; /* the client that connects; -1: none */
 static struct vm machine[MACHINES];
 static bool exists[MACHINES];
 static uint32_t fail_vm, fail_keep, fail_open, fail_send, fail_watch; /* countdowns */
-static int send_error;
+static int send_error, receive_error; /* receive_error: of the next; 0: none */
+static unsigned
+	start_fails; /* 1 a name too long, 2 another manager is there, 3 bind, 4 listen, 5 and 6 no socket */
 
 FUZZ_QUIET_BEGIN
 
@@ -110,7 +112,7 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 	ORACLE(level == SOL_SOCKET && name == SO_PEERCRED && *size == sizeof(peer),
 	       "another option");
 	memcpy(value, &peer, sizeof(peer));
-	return 0;
+	return peer.uid == 2000 ? -1 : 0;
 }
 
 ssize_t recv(int fd, void *to, size_t size, int flags)
@@ -120,6 +122,11 @@ ssize_t recv(int fd, void *to, size_t size, int flags)
 
 	(void)flags;
 	ORACLE(i < CLIENTS && client[i].uid == 0, "somebody is heard who is not root");
+	if (receive_error != 0) {
+		errno = receive_error;
+		receive_error = 0;
+		return -1;
+	}
 	if (n == 0) {
 		errno = EAGAIN;
 		return client[i].gone ? 0 : -1;
@@ -218,11 +225,12 @@ int socket(int domain, int type, int protocol)
 {
 	(void)domain;
 	(void)protocol;
-	if ((type & SOCK_NONBLOCK) != 0) {
-		is_open[0] = true;
-		return FD_LISTENER;
+	errno = EMFILE;
+	if ((type & SOCK_NONBLOCK) == 0) {
+		return start_fails == 6 ? -1 : new_fd();
 	}
-	return new_fd();
+	is_open[0] = start_fails != 5;
+	return is_open[0] ? FD_LISTENER : -1;
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t size)
@@ -231,20 +239,20 @@ int connect(int fd, const struct sockaddr *address, socklen_t size)
 	(void)address;
 	(void)size;
 	errno = ECONNREFUSED;
-	return -1;
+	return start_fails == 2 ? 0 : -1;
 }
 
 int bind(int fd, const struct sockaddr *address, socklen_t size)
 {
 	(void)address;
 	(void)size;
-	return fd == FD_LISTENER ? 0 : -1;
+	return fd == FD_LISTENER && start_fails != 3 ? 0 : -1;
 }
 
 int listen(int fd, int most)
 {
 	(void)most;
-	return fd == FD_LISTENER ? 0 : -1;
+	return fd == FD_LISTENER && start_fails != 4 ? 0 : -1;
 }
 
 /* ---- the manager's other parts ---- */
@@ -552,7 +560,14 @@ static void fail(unsigned arg)
 		fail_open = n;
 		break;
 	case 3:
-		fail_watch = 1;
+		if ((arg & 0x80) != 0 && watched[0].source != NULL) { /* nobody, after all */
+			watched[0].source->ready(watched[0].source, EPOLLIN);
+		} else {
+			fail_watch = 1;
+		}
+		break;
+	case 7:
+		receive_error = errors[n - 1];
 		break;
 	default:
 		fail_send = n;
@@ -572,7 +587,7 @@ static void act(struct script *s)
 	case 0: /* somebody connects */
 		if (!client[i].accepted) {
 			client[i].accepted = true;
-			client[i].uid = arg == 0xff ? 1000 : 0;
+			client[i].uid = arg == 0xff ? 1000 : arg == 0xfe ? 2000 : 0;
 			client[i].room = 1 << 20;
 			accepting = (int)i;
 			run();
@@ -608,18 +623,26 @@ static void act(struct script *s)
 
 static void finish(void)
 {
+	receive_error = 0;
 	fail_send = fail_open = fail_vm = fail_keep = fail_watch = 0;
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		client[i].room = 16u << 20;
 	}
 	run();
-	for (unsigned i = 0; i < MACHINES; i++) { /* nobody waits any more */
-		if (exists[i]) {
-			machine[i].state = VM_FAILED;
-			server_vm_changed(&machine[i]);
+	for (uint32_t before = 1, now = 0; before != now;) { /* nobody waits any more */
+		before = now;
+		now = 1;
+		for (unsigned i = 0; i < MACHINES; i++) {
+			if (exists[i]) {
+				machine[i].state = VM_FAILED;
+				server_vm_changed(&machine[i]);
+			}
+		}
+		run();
+		for (unsigned i = 0; i < CLIENTS; i++) {
+			now += client[i].answers;
 		}
 	}
-	run();
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		bool there = watched[FD_CLIENT - FD_FIRST + i].source != NULL;
 
@@ -649,6 +672,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(exists, 0, sizeof(exists));
 	memset(client, 0, sizeof(client));
 	accepting = -1;
+	receive_error = 0;
+	start_fails = size == 2 && data[0] == 0xff ? data[1] % 7 : 0;
+	if (start_fails != 0) {
+		static char path[200];
+
+		memset(path, 0, sizeof(path));
+		memset(path, 'a', start_fails == 1 ? sizeof(path) - 1 : 20);
+		ORACLE(!server_init(path) || start_fails == 6, "a manager without its socket");
+		return 0; /* its process ends */
+	}
 	CHECK_FUZZ(server_init("/nowhere/redoubt/fuzz.sock"));
 	for (unsigned i = 0; i < 200 && script_action(&all, &s); i++) {
 		act(&s);

@@ -99,6 +99,20 @@ def sessions():
     yield "many_lines", one + record(b"\x06\x80\x00" + b'{"verb":"list"}\n' * 14)
     yield "not_root", r(0, 0xFF, 2) + ask(2, LIST) + two + ask(1, LIST)
     yield "too_many", b"".join(r(0, 0, n) for n in range(18)) + ask(17, LIST) + ask(3, LIST) + r(2, 0, 3) + r(0, 0, 17)
+    for how in range(7):
+        yield f"start_fails_{how}", bytes([0xFF, how])
+    yield "nobody", r(5, 0x83, 0) + one + ask(0, LIST)
+    yield "peer_unknown", r(0, 0xFE, 2) + ask(2, LIST)
+    for error in range(4):
+        yield f"receive_fails_{error}", made + r(5, 7 | error << 3, 0) + ask(0, LIST) + ask(0, SHOW)
+        yield f"answer_fails_{error}", made + r(5, 4 | error, 0) + ask(0, LIST) + r(5, 4 | error, 0) + ask(0, START) + becomes(0, RUNNING) + ask(0, SHOW)
+        yield f"flush_fails_{error}", made + r(1, 1, 0) + ask(0, SHOW) + r(5, 4 | error, 0) + r(1, 255, 0) + ask(0, LIST)
+    yield "start_refused", made + r(5, 0, 0) + ask(0, START) + ask(0, LIST)
+    yield "stop_refused", made + r(5, 0, 0) + ask(0, STOP) + r(5, 0, 0) + ask(0, KILL) + r(5, 0, 0) + ask(0, RECORD) + r(5, 0, 0) + ask(0, DELETE)
+    yield "keep_refused", made + r(5, 1, 0) + ask(0, CREATE, 16) + ask(0, SHOW) + r(5, 1, 0) + ask(0, DELETE)
+    yield "failed", made + becomes(0, FAILED) + ask(0, SHOW) + ask(0, LIST)
+    yield "not_yaml", one + record(b'\x06\x00\x00{"verb":"create","definition":"{"}\n{"verb":"create","definition":""}\n{"verb":"create","definition":"[]"}\n')
+    yield "deleted_while_starting", made + two + ask(0, STOP) + becomes(0, STOPPING) + r(3, 0, 0) + ask(1, DELETE) + becomes(0, OFF)
     for what in range(8):
         for after in range(3):
             fail = r(5, what | after << 3, 0)

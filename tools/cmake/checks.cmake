@@ -43,7 +43,10 @@ if(NOT REDOUBT_SYSTEM STREQUAL "none")
 	# OSS-Fuzz's contract with both engines; its folder is kept, so that only the first time takes long.
 	add_test(NAME fuzz.oss-fuzz COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/fuzz/oss-fuzz/check
 		--work ${CMAKE_BINARY_DIR}/oss-fuzz --seconds 2 scsi definition)
-	set_tests_properties(fuzz.oss-fuzz PROPERTIES LABELS "fuzz" TIMEOUT 600)
+	# A known defect in a real parser, from the campaign to fuzz/replay; its folder is kept likewise.
+	add_test(NAME fuzz.planted-campaign COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/tests/fuzz/campaign_planted.py
+		--work ${CMAKE_BINARY_DIR}/planted-campaign)
+	set_tests_properties(fuzz.oss-fuzz fuzz.planted-campaign PROPERTIES LABELS "fuzz" TIMEOUT 600)
 	# One ctest per machine that is booted; run_tests.py itself knows which there are.
 	file(GLOB system_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/system/*.py)
 	set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${system_files})
