@@ -439,12 +439,7 @@ def roots():
     yield "nmi", boot + b"".join(bytes([8 | c << 7, k, 1]) for c in BOOL for k in (1, 11, 12, 13, 14, 15, 16, 7)) * 2
 
 
-write("exit", roots())
-write("hypercall", hypercalls())
-write("partition", partitions())
-
-
-def registers():
+def register_values():
     """Of the target registers: kind, name, value."""
     def one(kind, low, high=0, name=0):
         return struct.pack("<BIQQ", kind, name, low, high)
@@ -456,4 +451,8 @@ def registers():
     yield "unknown", b"".join(one(0xC0, 1, 1, name) for name in (0, 0x20000, 0x40000, 0x40005, 0x60000, 0x60008, 0x70002, 0x80001, 0x90000, 0xFFFFFFFF))
 
 
-write("registers", registers())
+if __name__ == "__main__":
+    write("exit", roots())
+    write("hypercall", hypercalls())
+    write("partition", partitions())
+    write("registers", register_values())
