@@ -7,6 +7,7 @@
 
 /* Longer than the profile's own time-outs, which a TPM may exceed at its first command. */
 #define WAIT_NS 2000000000ull
+#define SOON (time_ns() + WAIT_NS)
 #define COMMAND_NS 20000000000ull
 #define ANY UINT32_MAX
 
@@ -15,25 +16,26 @@ static hpa_t at(uint32_t locality, uint32_t reg)
 	return hpa(TIS_BASE + locality * TIS_LOCALITY_BYTES + reg);
 }
 
-/* Waits until the masked bits of a register are `want`, or ANY of them is set. */
-static bool wait(hpa_t reg, unsigned size, uint32_t mask, uint32_t want, uint64_t ns)
+/* Waits until the masked bits of a register are `want`, or ANY of them is set; not longer than `until`, of time_ns. */
+static bool wait(hpa_t reg, unsigned size, uint32_t mask, uint32_t want, uint64_t until)
 {
-	uint64_t start = time_ns();
+	bool late;
 
 	do {
 		uint32_t v = (uint32_t)arch_mmio_read(reg, size) & mask;
 
+		late = time_ns() >= until; /* also where each single answer comes at once */
 		if (want == ANY ? v != 0 : v == want) {
-			return true;
+			return !late;
 		}
 		arch_cpu_relax();
-	} while (time_ns() - start < ns);
+	} while (!late);
 	return false;
 }
 
-static bool wait_status(uint32_t locality, uint32_t mask, uint32_t want)
+static bool wait_status(uint32_t locality, uint32_t mask, uint32_t want, uint64_t until)
 {
-	return wait(at(locality, TIS_STS), 4, mask, want, WAIT_NS);
+	return wait(at(locality, TIS_STS), 4, mask, want, until);
 }
 
 /* A locality that is not there reads as ones, the reserved bit too. */
@@ -41,7 +43,7 @@ static bool wait_active(uint32_t locality)
 {
 	return wait(at(locality, TIS_ACCESS), 1,
 		    TIS_ACCESS_VALID | TIS_ACCESS_RESERVED | TIS_ACCESS_ACTIVE,
-		    TIS_ACCESS_VALID | TIS_ACCESS_ACTIVE, WAIT_NS);
+		    TIS_ACCESS_VALID | TIS_ACCESS_ACTIVE, SOON);
 }
 
 bool tis_open(uint32_t locality)
@@ -68,22 +70,23 @@ void tis_close(uint32_t locality)
 	arch_mmio_write(at(locality, TIS_ACCESS), 1, TIS_ACCESS_ACTIVE);
 }
 
-static bool send(uint32_t locality, const uint8_t *command, size_t n)
+/* All of it by then: a TPM that takes its time for each byte would hold up the boot for half an hour. */
+static bool send(uint32_t locality, const uint8_t *command, size_t n, uint64_t until)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!wait_status(locality, TIS_STS_BURST, ANY)) {
+		if (!wait_status(locality, TIS_STS_BURST, ANY, until)) {
 			return false;
 		}
 		arch_mmio_write(at(locality, TIS_FIFO), 1, command[i]);
 	}
 	/* It has all of it: nothing more is expected. */
-	return wait_status(locality, TIS_STS_VALID | TIS_STS_EXPECT, TIS_STS_VALID);
+	return wait_status(locality, TIS_STS_VALID | TIS_STS_EXPECT, TIS_STS_VALID, until);
 }
 
-static bool receive(uint32_t locality, uint8_t *answer, size_t from, size_t to)
+static bool receive(uint32_t locality, uint8_t *answer, size_t from, size_t to, uint64_t until)
 {
 	for (; from < to; from++) {
-		if (!wait_status(locality, TIS_STS_BURST, ANY) ||
+		if (!wait_status(locality, TIS_STS_BURST, ANY, until) ||
 		    (arch_mmio_read(at(locality, TIS_STS), 4) & TIS_STS_DATA) == 0) {
 			return false;
 		}
@@ -95,20 +98,25 @@ static bool receive(uint32_t locality, uint8_t *answer, size_t from, size_t to)
 size_t tis_command(uint32_t locality, const uint8_t *command, size_t n, uint8_t *answer)
 {
 	uint32_t data = TIS_STS_VALID | TIS_STS_DATA;
+	uint64_t until;
 	size_t size = 0;
 
 	arch_mmio_write(at(locality, TIS_STS), 4, TIS_STS_READY);
-	if (!wait_status(locality, TIS_STS_READY, TIS_STS_READY) || !send(locality, command, n)) {
+	if (!wait_status(locality, TIS_STS_READY, TIS_STS_READY, SOON) ||
+	    !send(locality, command, n, SOON)) {
 		return 0;
 	}
 	arch_mmio_write(at(locality, TIS_STS), 4, TIS_STS_GO);
-	if (wait(at(locality, TIS_STS), 4, data, data, COMMAND_NS) &&
-	    receive(locality, answer, 0, TPM2_HEADER)) {
+	if (!wait(at(locality, TIS_STS), 4, data, data, time_ns() + COMMAND_NS)) {
+		return 0;
+	}
+	until = SOON;
+	if (receive(locality, answer, 0, TPM2_HEADER, until)) {
 		size = tpm2_answer_size(answer);
 	}
 	/* The answer ends where its header says. */
-	return size != 0 && receive(locality, answer, TPM2_HEADER, size) &&
-			       wait_status(locality, data, TIS_STS_VALID)
+	return size != 0 && receive(locality, answer, TPM2_HEADER, size, until) &&
+			       wait_status(locality, data, TIS_STS_VALID, until)
 		       ? size
 		       : 0;
 }

@@ -12,7 +12,7 @@
 bool tis_open(uint32_t locality) MUST_CHECK;
 /*
  * Sends one command and reads its answer into answer[TPM2_ANSWER_MAX]; its bytes, or 0: no whole answer, or not in time. At most some
- * 25 seconds.
+ * 26 seconds, however slowly the TPM takes and gives each byte.
  */
 size_t tis_command(uint32_t locality, const uint8_t *command, size_t n, uint8_t *answer) MUST_CHECK;
 void tis_close(uint32_t locality);

@@ -50,17 +50,7 @@ static bool signing;
 
 static _Alignas(16) uint8_t arena[UNITS][UNIT];
 static uint16_t length[UNITS]; /* of the block that begins here; inside a block and in gaps 0 */
-static size_t peak;
-
-static size_t units_in_use(void)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < UNITS; i++) {
-		n += length[i];
-	}
-	return n;
-}
+static size_t in_use, peak;    /* units */
 
 /* For mbedtls: zeroed, or NULL. */
 void *crypto_calloc(size_t n, size_t size)
@@ -79,9 +69,8 @@ void *crypto_calloc(size_t n, size_t size)
 		return NULL;
 	}
 	length[i - want] = (uint16_t)want;
-	if (units_in_use() > peak) {
-		peak = units_in_use();
-	}
+	in_use += want;
+	peak = in_use > peak ? in_use : peak;
 	return arena[i - want];
 }
 
@@ -94,6 +83,7 @@ void crypto_free(void *p)
 	}
 	i = (size_t)((uint8_t *)p - arena[0]) / UNIT;
 	memset(arena[i], 0, (size_t)length[i] * UNIT);
+	in_use -= length[i];
 	length[i] = UNIT_FREE;
 }
 
@@ -152,6 +142,7 @@ void crypto_key_forget(void)
 	mbedtls_hmac_drbg_free(&drbg);
 	memset(arena, 0, sizeof(arena));
 	memset(length, 0, sizeof(length));
+	in_use = 0;
 	mbedtls_platform_zeroize(message, sizeof(message));
 	have_key = false;
 	signing = false;
