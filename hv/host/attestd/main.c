@@ -18,6 +18,7 @@
 #include "hv/host/attestd/attestd.h"
 #include "hv/host/attestd/tpm.h"
 #include "hv/host/lib/attest.h"
+#include "hv/host/lib/usage.h"
 
 #ifndef REDOUBT_VERSION
 #define REDOUBT_VERSION "unknown"
@@ -44,12 +45,6 @@ static const char usage_text[] =
 struct arguments {
 	const char *socket, *tpm, *log;
 };
-
-static int usage_error(const char *what, const char *word)
-{
-	(void)fprintf(stderr, "attestd: %s %s: see attestd --help\n", what, word);
-	return 2;
-}
 
 /* 0 go on, 1 done (help), 2 wrong. */
 static int parse(int argc, char **argv, struct arguments *a)
@@ -78,13 +73,11 @@ static int parse(int argc, char **argv, struct arguments *a)
 			return fputs(usage_text, stdout) >= 0 ? 1 : 2;
 		case 'v':
 			return printf("attestd %s\n", REDOUBT_VERSION) >= 0 ? 1 : 2;
-		case ':':
-			return usage_error("missing value after", argv[optind - 1]);
 		default:
-			return usage_error("unknown option", argv[optind - 1]);
+			return usage_option("attestd", option, argv);
 		}
 	}
-	return optind == argc ? 0 : usage_error("unexpected word", argv[optind]);
+	return optind == argc ? 0 : usage_fault("attestd", "unexpected word", argv[optind]);
 }
 
 static bool address_of(const char *path, struct sockaddr_un *address)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hv/host/hvctl/agent.h"
+#include "hv/host/lib/usage.h"
 
 #define NONCE_MIN 16u
 #define NONCE_MAX 64u
@@ -37,13 +38,6 @@ struct words {
 	bool host, json, help;
 };
 
-static int usage_error(const char *fault, const char *word)
-{
-	(void)fprintf(stderr, "hvctl: %s%s%s: see hvctl attest --help\n", fault,
-		      word[0] != '\0' ? " " : "", word);
-	return EXIT_USAGE;
-}
-
 static bool good_nonce(const char *text)
 {
 	size_t n = strlen(text);
@@ -61,17 +55,21 @@ static int judge(const struct words *w)
 		return EXIT_OK;
 	}
 	if (reports + others != 1) {
-		return usage_error("wants one of NAME, --host, --identity, --activate", "");
+		return usage_fault("hvctl attest",
+				   "wants one of NAME, --host, --identity, --activate", "");
 	}
 	if (others != 0) {
-		return w->nonce == NULL ? EXIT_OK : usage_error("--nonce is for reports", "");
+		return w->nonce == NULL ? EXIT_OK
+					: usage_fault("hvctl attest", "--nonce is for reports", "");
 	}
 	if (w->nonce == NULL) {
-		return usage_error("--nonce is missing: without it a report may be an old one", "");
+		return usage_fault("hvctl attest",
+				   "--nonce is missing: without it a report may be an old one", "");
 	}
 	return good_nonce(w->nonce)
 		       ? EXIT_OK
-		       : usage_error("--nonce: not 16 to 64 bytes in hexadecimal:", w->nonce);
+		       : usage_fault("hvctl attest",
+				     "--nonce: not 16 to 64 bytes in hexadecimal:", w->nonce);
 }
 
 static int parse(int argc, char **argv, struct words *w)
@@ -92,7 +90,7 @@ static int parse(int argc, char **argv, struct words *w)
 	while ((option = getopt_long(argc, argv, "-:", options, NULL)) != -1) {
 		if (option == 1) { /* a word that is no option */
 			if (w->name != NULL) {
-				return usage_error("unexpected word", optarg);
+				return usage_fault("hvctl attest", "unexpected word", optarg);
 			}
 			w->name = optarg;
 		} else if (option == 'n') {
@@ -111,12 +109,10 @@ static int parse(int argc, char **argv, struct words *w)
 			w->host = true;
 		} else if (option == 'j') {
 			w->json = true;
-		} else if (option == ':') {
-			return usage_error("missing value after", argv[optind - 1]);
 		} else if (option == 'H') {
 			w->help = true;
 		} else {
-			return usage_error("unknown option", argv[optind - 1]);
+			return usage_option("hvctl attest", option, argv);
 		}
 	}
 	return judge(w);
@@ -145,7 +141,8 @@ static int write_out(const struct words *w, const void *bytes, size_t n)
 		return write_file(w->out, bytes, n);
 	}
 	if (isatty(STDOUT_FILENO)) {
-		return usage_error("it is no text for a terminal: give --out FILE", "");
+		return usage_fault("hvctl attest", "it is no text for a terminal: give --out FILE",
+				   "");
 	}
 	return fwrite(bytes, 1, n, stdout) == n ? EXIT_OK : file_error("standard output");
 }
@@ -254,7 +251,8 @@ static int keep_value(const json_t *from, const char *key, const char *folder, c
 	if (n == 0) {
 		return may && text == NULL
 			       ? EXIT_OK
-			       : usage_error("attestd's answer has no good value of", key);
+			       : usage_fault("hvctl attest",
+					     "attestd's answer has no good value of", key);
 	}
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path)) {
 		errno = ENAMETOOLONG;
@@ -308,7 +306,8 @@ static json_t *read_challenge(const char *path)
 	if (n == sizeof(bytes) || n < CREDENTIAL_HEAD + 4 ||
 	    memcmp(bytes, "\xba\xdc\xc0\xde\0\0\0\1", CREDENTIAL_HEAD) != 0 ||
 	    first >= n - CREDENTIAL_HEAD) {
-		(void)usage_error("not a challenge of redoubt-verify enroll:", path);
+		(void)usage_fault("hvctl attest",
+				  "not a challenge of redoubt-verify enroll:", path);
 		return NULL;
 	}
 	return json_pack("{s:o, s:o}", "credential", hex_of(bytes + CREDENTIAL_HEAD, first),
@@ -332,7 +331,8 @@ static int activate(const struct words *w)
 	n = from_hex(json_string_value(json_object_get(object, "secret")), secret, sizeof(secret));
 	json_decref(object);
 	code = n != 0 ? write_out(w, secret, n)
-		      : usage_error("attestd's answer has no good value of", "secret");
+		      : usage_fault("hvctl attest", "attestd's answer has no good value of",
+				    "secret");
 	explicit_bzero(secret, sizeof(secret));
 	return code;
 }

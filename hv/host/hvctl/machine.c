@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv/host/hvctl/manager.h"
+#include "hv/host/lib/usage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,9 +70,10 @@ bool machine_verb(const char *word)
 
 static int usage_error(const struct verb *v, const char *fault, const char *word)
 {
-	(void)fprintf(stderr, "hvctl: %s%s%s: see hvctl %s --help\n", fault,
-		      word[0] != '\0' ? " " : "", word, v->name);
-	return EXIT_USAGE;
+	char program[40];
+
+	(void)snprintf(program, sizeof(program), "hvctl %s", v->name);
+	return usage_fault(program, fault, word);
 }
 
 static bool parse_timeout(const char *text, int *to)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hvctl: what the hypervisor says of itself, and virtual machines. Command line here; see docs/man/hvctl.8. */
 #include "hv/host/hvctl/agent.h"
+#include "hv/host/lib/usage.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -41,13 +42,6 @@ struct arguments {
 	unsigned int max_level;
 };
 
-static int usage_error(const char *fault, const char *word)
-{
-	(void)fprintf(stderr, "hvctl: %s%s%s: see hvctl --help\n", fault,
-		      word[0] != '\0' ? " " : "", word);
-	return EXIT_USAGE;
-}
-
 static bool parse_level(const char *text, unsigned int *level)
 {
 	for (unsigned int i = 0; i < LEVEL_COUNT; i++) {
@@ -81,17 +75,15 @@ static int parse_arguments(int argc, char **argv, bool dmesg, struct arguments *
 			break;
 		case 'l':
 			if (!parse_level(optarg, &arguments->max_level)) {
-				return usage_error("unknown level", optarg);
+				return usage_fault("hvctl", "unknown level", optarg);
 			}
 			break;
-		case ':':
-			return usage_error("missing value after", argv[optind - 1]);
 		default:
-			return usage_error("unknown option", argv[optind - 1]);
+			return usage_option("hvctl", option, argv);
 		}
 	}
 	if (optind != argc) {
-		return usage_error("unexpected word", argv[optind]);
+		return usage_fault("hvctl", "unexpected word", argv[optind]);
 	}
 	return EXIT_OK;
 }
@@ -113,7 +105,7 @@ static int run(int argc, char **argv)
 		return attest_run(argc, argv);
 	}
 	if (!dmesg && strcmp(argv[0], "info") != 0) {
-		return usage_error("unknown command", argv[0]);
+		return usage_fault("hvctl", "unknown command", argv[0]);
 	}
 	code = parse_arguments(argc, argv, dmesg, &arguments);
 	if (code != EXIT_OK) {

@@ -2,6 +2,7 @@
 /* hvctl record: the traffic of a guest into a file (docs/recording.md). Trust: none of the processes that send the records. */
 #include "hv/host/hvctl/manager.h"
 #include "hv/host/lib/record.h"
+#include "hv/host/lib/usage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,13 +55,6 @@ static const char usage_text[] =
 	"machine that is off: from its start on. Nothing is recorded at any other time.\n"
 	"fuzz/seeds/from-recording makes inputs for the fuzzers of it.\n";
 
-static int usage_error(const char *fault, const char *word)
-{
-	(void)fprintf(stderr, "hvctl: %s%s%s: see hvctl record --help\n", fault,
-		      word[0] != '\0' ? " " : "", word);
-	return EXIT_USAGE;
-}
-
 static bool number(const char *text, uint64_t max, uint64_t *to)
 {
 	char *end;
@@ -89,15 +83,15 @@ static int take_option(int option, char **argv, struct arguments *a)
 	case 's':
 		return number(optarg, SECONDS_MAX, &a->seconds)
 			       ? EXIT_OK
-			       : usage_error("--seconds: not a number from 1 to 86400:", optarg);
+			       : usage_fault("hvctl record",
+					     "--seconds: not a number from 1 to 86400:", optarg);
 	case 'b':
 		return number(optarg, BYTES_MAX, &a->max_bytes)
 			       ? EXIT_OK
-			       : usage_error("--max-bytes: not a number from 1 to 2^40:", optarg);
-	case ':':
-		return usage_error("missing value after", argv[optind - 1]);
+			       : usage_fault("hvctl record",
+					     "--max-bytes: not a number from 1 to 2^40:", optarg);
 	default:
-		return usage_error("unknown option", argv[optind - 1]);
+		return usage_option("hvctl record", option, argv);
 	}
 }
 
@@ -124,13 +118,13 @@ static int parse(int argc, char **argv, struct arguments *a)
 		return EXIT_OK;
 	}
 	if (optind == argc) {
-		return usage_error("NAME is missing", "");
+		return usage_fault("hvctl record", "NAME is missing", "");
 	}
 	a->name = argv[optind++];
 	if (optind < argc) {
-		return usage_error("unexpected word", argv[optind]);
+		return usage_fault("hvctl record", "unexpected word", argv[optind]);
 	}
-	return a->out != NULL ? EXIT_OK : usage_error("--out FILE is missing", "");
+	return a->out != NULL ? EXIT_OK : usage_fault("hvctl record", "--out FILE is missing", "");
 }
 
 static void on_signal(int number)

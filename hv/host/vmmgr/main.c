@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hv/host/lib/usage.h"
 #include "hv/host/vmmgr/agent.h"
 #include "hv/host/vmmgr/cgroup.h"
 #include "hv/host/vmmgr/keep.h"
@@ -58,12 +59,6 @@ static struct source signals = { .fd = -1 };
 static struct timer leaving;
 static unsigned int rounds;
 
-static int usage_error(const char *fault, const char *word)
-{
-	(void)fprintf(stderr, "vmmgr: %s %s: see vmmgr --help\n", fault, word);
-	return 2;
-}
-
 /* 0 go on, 1 done (help), 2 wrong. */
 static int parse(int argc, char **argv, struct arguments *a)
 {
@@ -102,24 +97,22 @@ static int parse(int argc, char **argv, struct arguments *a)
 			break;
 		case 't':
 			if (!process_test_without(optarg)) {
-				return usage_error("not PROGRAM:RULE:", optarg);
+				return usage_fault("vmmgr", "not PROGRAM:RULE:", optarg);
 			}
 			break;
 		case 'h':
 			return fputs(usage_text, stdout) >= 0 ? 1 : 2;
 		case 'v':
 			return printf("vmmgr %s\n", REDOUBT_VERSION) >= 0 ? 1 : 2;
-		case ':':
-			return usage_error("missing value after", argv[optind - 1]);
 		default:
-			return usage_error("unknown option", argv[optind - 1]);
+			return usage_option("vmmgr", option, argv);
 		}
 	}
 	if (optind != argc) {
-		return usage_error("unexpected word", argv[optind]);
+		return usage_fault("vmmgr", "unexpected word", argv[optind]);
 	}
 	if (a->uplink != NULL && (!definition_name_good(a->uplink) || strlen(a->uplink) > 15)) {
-		return usage_error("not the name of an interface:", a->uplink);
+		return usage_fault("vmmgr", "not the name of an interface:", a->uplink);
 	}
 	return 0;
 }
