@@ -86,7 +86,9 @@ def fuzz(program, target, wanted, seconds, env, work):
         elif walking > 0:
             walking = 0  # it is done
         if not without and "SUMMARY: " in process.tail(work / "log", 3000):
-            print(f"{target.name}: fails as it is:\n{process.tail(work / 'log', 3000)}", file=sys.stderr)
+            for path in art.iterdir():  # a finding of its own
+                shutil.copyfile(path, work.parent / f"{target.name}-{path.name}")
+                print(f"{target.name}: fails with all its checks: {work.parent / target.name}-{path.name}", file=sys.stderr, flush=True)
         shutil.rmtree(art)
         art.mkdir()
         before = len(found)

@@ -25,7 +25,9 @@ from targets import ROOT, Refused
 EXIT = """exit codes: 0 all that was asked for is found (or was only to be listed), 1 something was not found, 2 wrong usage,
 3 something is missing here (a build, a program)"""
 
-SHORT = (10.0, 60.0)  # CPU seconds: what is easy to find comes first, and a run that is ended early has looked at everything
+SHORT = (3.0, 10.0, 60.0)  # CPU seconds: what is easy to find comes first, and a run that is ended early has looked at everything
+
+QUICK = ["cbor-cut", "tpm-2b", "scsi-range-wraps", "gparange-count", "ethsw-spoof", "hcall-reserved"]  # C1, C2, C10, C11; found within a second
 
 
 def arguments(words):
@@ -47,10 +49,14 @@ def arguments(words):
     what = p.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="lists the defects")
     what.add_argument("--check", action="store_true", help="every edit applies exactly once, and what it makes compiles; a few seconds")
+    what.add_argument("--quick", action="store_true", help="a handful of defects, libFuzzer only, up to 20 CPU seconds each, always anew: CI")
     what.add_argument("--plant", metavar="NAME", help="builds the targets with this defect and says where they are")
     what.add_argument("--deletion", action="store_true", help="removes each check of the parsers in turn; --time is that of each survivor's fuzzing")
     what.add_argument("--report", action="store_true", help="writes docs/fuzz-proof.md from the results")
     a = p.parse_args(words)
+    if a.quick:
+        a.only, a.engine, a.trials, a.time = a.only or QUICK, "libfuzzer", 1, "20s"
+        a.out = a.out or str(Path(a.build) / "proof-quick")
     try:
         a.seconds = settings.seconds(a.time)
         if a.until:
@@ -213,6 +219,8 @@ def main(words):
             return 0
         if a.check:
             return check(a, defects)
+        if a.quick:
+            (a.out / "results.jsonl").unlink(missing_ok=True)
         return run_trials(a, defects, results.Results(a.out / "results.jsonl"))
     except Refused as error:
         print(f"fuzz/proof: {error}", file=sys.stderr)
