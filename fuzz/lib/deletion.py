@@ -25,7 +25,7 @@ FED = {"vstor": ["hv/wire/scsi.c", "hv/wire/scsi_data.c", "hv/wire/gparange.c", 
        "nvsp": ["hv/wire/rndis.c", "hv/wire/rndis_oid.c", "hv/wire/gparange.c", "hv/wire/ring.c"],
        "rndis": ["hv/wire/nvsp.c", "hv/wire/nvsp_data.c", "hv/wire/nvsp_session.c", "hv/wire/gparange.c"],
        "log": ["attest/core/event_read.c", "attest/core/cbor_read.c"], "cose": ["attest/core/cbor_read.c"]}
-WALK = 0.4  # of the time
+WALK = 0.6  # of the time
 HEADER = '#include "fuzz/planted/checks.h"\n'
 
 

@@ -48,7 +48,7 @@ class Defect:
 def load(folder=FOLDER):
     """{name: Defect} of all tables."""
     found = {}
-    for table in sorted(Path(folder).glob("*.toml")):
+    for table in sorted(p for p in Path(folder).glob("*.toml") if p.name != "equivalent.toml"):
         try:
             entries = tomllib.loads(table.read_text(encoding="utf-8")).get("defect", [])
         except tomllib.TOMLDecodeError as error:
@@ -59,3 +59,9 @@ def load(folder=FOLDER):
                 raise Refused(f"{table}: two defects are named {defect.name}", 3)
             found[defect.name] = defect
     return found
+
+
+def equivalent(path=FOLDER / "equivalent.toml"):
+    """{(file, text of a check): why the program without it is the same}."""
+    checks = tomllib.loads(path.read_text(encoding="utf-8")).get("check", []) if path.exists() else []
+    return {(c["file"], c["text"]): c["why"] for c in checks}

@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 
+import planted
 import results
 import trials
 from targets import ROOT
@@ -74,14 +75,14 @@ def _missed(defects, kept):
 
 
 def _deletion(kept):
-    best = kept.checks().values()
+    best = list(kept.checks().values())
     if not best:
         return ["*Pending*: not run yet."]
     lines = [_row(["source", "checks", "corpus: oracle", "corpus: verdict", "fuzzing", "survive", "noticed %"]),
              "|---|---:|---:|---:|---:|---:|---:|"]
     total, spent = Counter(), {}
     for r in kept.lines:
-        if r["what"] == "deletion":
+        if r["what"] == "deletion" and r["cpu"]:
             spent[r["target"]] = max(spent.get(r["target"], 0), r["cpu"])
     for file in sorted({r["file"] for r in best}):
         c = Counter(r["how"] for r in best if r["file"] == file)
@@ -89,6 +90,17 @@ def _deletion(kept):
         lines.append(_deletion_row(file, c))
     lines.append(_deletion_row("**all**", total))
     never = sum(r["how"] == "never" for r in best)
+    same = planted.equivalent()
+    left = [r for r in best if r["how"] in ("survives", "never")]
+    equal = [r for r in left if (r["file"], r["text"]) in same]
+    count = len(best)
+    lines += ["", f"{len(left)} of {count} are not noticed: {100 * (count - len(left)) / count:.1f} % are. {len(equal)} of them cannot be: the program without "
+              f"them is the same (fuzz/planted/equivalent.toml). Of all others {100 * (count - len(left)) / (count - len(equal)):.1f} % are noticed."]
+    if equal:
+        lines += ["", "### Equivalent", ""]
+        lines += [f"- `{r['file']}:{r['line']}` `" + r["text"].replace("|", "\\|") + f"`: {same[(r['file'], r['text'])]}"
+                  for r in sorted(equal, key=lambda r: (r["file"], r["line"]))]
+        best = [r for r in best if r not in equal]
     lines += ["", "CPU seconds of fuzzing, for all survivors of a target together: " +
               ", ".join(f"{t} {s:.0f}" for t, s in sorted(spent.items())) + ".",
               "", f"### Survivors ({never} of them refuse nothing in the corpora: what is left out is an input)", ""]

@@ -50,20 +50,28 @@ class Results:
                     found[r["trial"]] = r
         return found
 
-    def of_target(self, target):
-        """The last record of each check in this target's program."""
-        return list({r["check"]: r for r in self.lines if r["what"] == "deletion" and r["target"] == target}.values())
-
-    def checks(self):
-        """{(file, text of a line's check): record}: of the last look of each target, the best; what the file says now is not asked."""
-        last, best = {}, {}
+    def _looks(self):
+        """{target: {check: record}} of the last look at each target: earlier ones have other numbers."""
+        began, last = {}, {}
         for r in self.lines:
             if r["what"] == "deletion":
-                last[(r["target"], r["check"])] = r
-        for r in last.values():
-            key = (r["file"], r["line"], r["text"])
-            if key not in best or HOW.index(r["how"]) < HOW.index(best[key]["how"]):
-                best[key] = r
+                if r["began"] != began.get(r["target"]):
+                    began[r["target"]], last[r["target"]] = r["began"], {}
+                last[r["target"]][r["check"]] = r
+        return last
+
+    def of_target(self, target):
+        """The last record of each check in this target's program."""
+        return list(self._looks().get(target, {}).values())
+
+    def checks(self):
+        """{(file, line, text of a check): record}: of the last look of each target, the best; what the file says now is not asked."""
+        best = {}
+        for records in self._looks().values():
+            for r in records.values():
+                key = (r["file"], r["line"], r["text"])
+                if key not in best or HOW.index(r["how"]) < HOW.index(best[key]["how"]):
+                    best[key] = r
         return best
 
 

@@ -22,7 +22,7 @@ def main():
         bundle = cbor2.loads((HERE / name).read_bytes())
         values = bundle[3][4][:2]
         small = short(bundle, 6)
-        small[3][4] = values
+        small[3][4], small[4] = values, bundle[4]
         (HERE / f"small-{name}").write_bytes(cbor2.dumps(small))
 
 
