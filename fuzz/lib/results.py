@@ -55,8 +55,8 @@ class Results:
         began, last = {}, {}
         for r in self.lines:
             if r["what"] == "deletion":
-                if r["began"] != began.get(r["target"]):
-                    began[r["target"]], last[r["target"]] = r["began"], {}
+                if r["target"] not in last or r.get("began") != began[r["target"]]:
+                    began[r["target"]], last[r["target"]] = r.get("began"), {}
                 last[r["target"]][r["check"]] = r
         return last
 
