@@ -41,7 +41,7 @@ static bool take_length(const uint8_t *head, size_t n, size_t *length)
 			return false;
 		}
 	}
-	return at != from && at < n && head[at] == '\r' &&
+	return at != from && find(head + at, n - at, "\r\n") == 0 &&
 	       find(head + at, n - at, length_name) == n - at;
 }
 

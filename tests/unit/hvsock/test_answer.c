@@ -73,6 +73,7 @@ static void test_bad(void **state)
 		"HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 0x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\rX\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n",
 		"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
