@@ -17,6 +17,7 @@ set(REDOUBT_ENGINE_LIBRARY "")
 if(REDOUBT_ENGINE STREQUAL "libfuzzer")
 	set(REDOUBT_ENGINE_FLAGS ${REDOUBT_SANITIZE} -fsanitize=fuzzer-no-link)
 	set(REDOUBT_ENGINE_LINK ${REDOUBT_SANITIZE_LINK} -fsanitize=fuzzer)
+	set(REDOUBT_ENGINE_MAIN fuzz/options.c)
 elseif(REDOUBT_ENGINE MATCHES "^(afl|cmplog)$")
 	# Debian's afl++ comes with its own clang: a second compiler reads every parser.
 	get_filename_component(afl_bin ${CMAKE_C_COMPILER} DIRECTORY)
