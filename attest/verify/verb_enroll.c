@@ -52,14 +52,68 @@ static bool kdfa(const uint8_t *key, const char *label, const uint8_t *context, 
 	return true;
 }
 
-/* An endorsement key of the default template: RSA 2048, AES-128-CFB, SHA-256. NULL, or what is wrong. */
+/* KDFe (Part 1, 11.4.10.3) with SHA-256: one block. x: of the ephemeral point, then of the key. */
+static bool kdfe(const uint8_t z[32], const uint8_t *ephemeral_x, const uint8_t *key_x,
+		 uint8_t out[SEED_BYTES])
+{
+	uint8_t text[4 + 32 + sizeof("IDENTITY") + 64] = { 0, 0, 0, 1 }, *to = text + 4;
+
+	memcpy(to, z, 32);
+	memcpy(to + 32, "IDENTITY", sizeof("IDENTITY"));
+	memcpy(to + 32 + sizeof("IDENTITY"), ephemeral_x, 32);
+	memcpy(to + 32 + sizeof("IDENTITY") + 32, key_x, 32);
+	return crypto_hash(TPM_ALG_SHA256, text, sizeof(text), out);
+}
+
+/* A seed that only the key learns: by OAEP, or by a point of its curve (Part 1, B.10.4 and C.6.4). The TPM2B_ENCRYPTED_SECRET. */
+static bool share_rsa(struct crypto_key *ek, uint8_t seed[SEED_BYTES], uint8_t *out, size_t *n)
+{
+	mbedtls_rsa_set_padding(&ek->rsa_key, MBEDTLS_RSA_PKCS_V21, MBEDTLS_MD_SHA256);
+	out[0] = 1; /* 256 bytes */
+	out[1] = 0;
+	*n = 2 + 256;
+	return random_bytes(NULL, seed, SEED_BYTES) == 0 &&
+	       mbedtls_rsa_rsaes_oaep_encrypt(&ek->rsa_key, random_bytes, NULL, MBEDTLS_RSA_PUBLIC,
+					      (const unsigned char *)"IDENTITY", sizeof("IDENTITY"),
+					      SEED_BYTES, seed, out + 2) == 0;
+}
+
+static bool share_point(struct crypto_key *ek, uint8_t seed[SEED_BYTES], uint8_t *out, size_t *n)
+{
+	uint8_t z[32], key_x[32];
+	mbedtls_ecp_point ephemeral, shared;
+	mbedtls_mpi d;
+	bool good;
+
+	mbedtls_mpi_init(&d);
+	mbedtls_ecp_point_init(&ephemeral);
+	mbedtls_ecp_point_init(&shared);
+	out[0] = out[2] = out[36] = 0; /* sizes: of all, of x, of y */
+	out[1] = 2 * (2 + 32);
+	out[3] = out[37] = 32;
+	*n = 2 + 2 * (2 + 32);
+	good = mbedtls_ecp_gen_keypair(&ek->by_g, &d, &ephemeral, random_bytes, NULL) == 0 &&
+	       mbedtls_ecp_mul(&ek->by_g, &shared, &d, &ek->q, random_bytes, NULL) == 0 &&
+	       mbedtls_mpi_write_binary(&shared.X, z, 32) == 0 &&
+	       mbedtls_mpi_write_binary(&ek->q.X, key_x, 32) == 0 &&
+	       mbedtls_mpi_write_binary(&ephemeral.X, out + 4, 32) == 0 &&
+	       mbedtls_mpi_write_binary(&ephemeral.Y, out + 38, 32) == 0 &&
+	       kdfe(z, out + 4, key_x, seed);
+	mbedtls_mpi_free(&d);
+	mbedtls_ecp_point_free(&ephemeral);
+	mbedtls_ecp_point_free(&shared);
+	return good;
+}
+
+/* An endorsement key of a default template: RSA 2048 or P-256, AES-128-CFB, SHA-256. NULL, or what is wrong. */
 static const char *judge_ek(const struct tpm_public *ek)
 {
 	const uint32_t needed = TPMA_FIXED_TPM | TPMA_FIXED_PARENT | TPMA_SENSITIVE_ORIGIN |
 				TPMA_RESTRICTED | TPMA_DECRYPT;
 
-	if (ek->type != TPM_ALG_RSA || ek->bits != 2048 || ek->name_alg != TPM_ALG_SHA256) {
-		return "the endorsement key is not RSA 2048 with SHA-256 (template L-1)";
+	if (ek->name_alg != TPM_ALG_SHA256 ||
+	    (ek->type == TPM_ALG_RSA ? ek->bits != 2048 : ek->curve != TPM_ECC_NIST_P256)) {
+		return "the endorsement key is neither RSA 2048 nor P-256, with SHA-256 (templates L-1, L-2)";
 	}
 	if ((ek->attributes & needed) != needed || (ek->attributes & TPMA_SIGN) != 0) {
 		return "its attributes are not those of an endorsement key";
@@ -76,21 +130,17 @@ static const char *make_credential(const struct tpm_public *ek, const uint8_t *n
 	uint8_t mac_text[2 + SECRET_BYTES + 66], mac[32];
 	uint8_t *id = out + 8, *encrypted = id + 2 + 2 + 32 + sizeof(plain);
 	const char *bad = "encryption failed";
-	struct crypto_key rsa;
+	struct crypto_key key_ek;
 	mbedtls_aes_context aes;
-	size_t offset = 0;
+	size_t offset = 0, encrypted_n = 0;
 
 	memcpy(plain + 2, secret, SECRET_BYTES);
-	bad = crypto_key_tpm(&rsa, ek);
+	bad = crypto_key_tpm(&key_ek, ek);
 	mbedtls_aes_init(&aes);
 	if (bad == NULL) {
 		bad = "encryption failed";
-		mbedtls_rsa_set_padding(&rsa.rsa_key, MBEDTLS_RSA_PKCS_V21, MBEDTLS_MD_SHA256);
-		if (random_bytes(NULL, seed, sizeof(seed)) == 0 &&
-		    mbedtls_rsa_rsaes_oaep_encrypt(
-			    &rsa.rsa_key, random_bytes, NULL, MBEDTLS_RSA_PUBLIC,
-			    (const unsigned char *)"IDENTITY", sizeof("IDENTITY"), sizeof(seed),
-			    seed, encrypted + 2) == 0 &&
+		if ((key_ek.rsa ? share_rsa : share_point)(&key_ek, seed, encrypted,
+							   &encrypted_n) &&
 		    kdfa(seed, "STORAGE", name, name_n, 128, key) &&
 		    kdfa(seed, "INTEGRITY", NULL, 0, 256, hmac_key) &&
 		    mbedtls_aes_setkey_enc(&aes, key, 128) == 0 &&
@@ -106,7 +156,7 @@ static const char *make_credential(const struct tpm_public *ek, const uint8_t *n
 		}
 	}
 	mbedtls_aes_free(&aes);
-	crypto_key_end(&rsa);
+	crypto_key_end(&key_ek);
 	/* The file of tpm2_makecredential: magic, version, then both structures. */
 	memcpy(out, "\xba\xdc\xc0\xde\0\0\0\1", 8);
 	id[0] = 0;
@@ -114,9 +164,7 @@ static const char *make_credential(const struct tpm_public *ek, const uint8_t *n
 	id[2] = 0;
 	id[3] = 32;
 	memcpy(id + 4, mac, 32);
-	encrypted[0] = 1;
-	encrypted[1] = 0;
-	*n = (size_t)(encrypted + 2 + 256 - out);
+	*n = (size_t)(encrypted + encrypted_n - out);
 	return bad;
 }
 

@@ -39,9 +39,10 @@ def wait_for(path, process, what):
 
 
 def start_tpm():
-    (folder / "tpm.sock").unlink(missing_ok=True)
+    for name in ("tpm.sock", "tpm.sock.ctrl"):
+        (folder / name).unlink(missing_ok=True)
     p = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder / 'tpm'}", "--server", f"type=unixio,path={folder / 'tpm.sock'}",
-                          "--flags", "not-need-init,startup-clear"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                          "--ctrl", f"type=unixio,path={folder / 'tpm.sock.ctrl'}", "--flags", "not-need-init,startup-clear"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(folder / "tpm.sock", p, "swtpm")
     return p
 
@@ -154,6 +155,38 @@ try:
     tpm = start_tpm()
     process = start_agent()
     check(ask("/v1/ek") == (200, keys), "other keys after a restart")
+
+    # the maker vouches for a key of a curve alone: then it is the one; of both: RSA
+    def with_certificate(index, text):
+        global process, tpm
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        (folder / "cert").write_bytes(text)
+        env = os.environ | {"TPM2TOOLS_TCTI": f"swtpm:path={folder / 'tpm.sock'}"}
+        for words in (["tpm2_dictionarylockout", "-c"], ["tpm2_nvdefine", index, "-C", "o", "-s", str(len(text)), "-a", "ownerread|authread|ownerwrite"], ["tpm2_nvwrite", index, "-C", "o", "-i", folder / "cert"]):
+            subprocess.run(words, env=env, check=True, capture_output=True)
+        tpm.terminate()
+        tpm.wait()
+        tpm = start_tpm()
+        process = start_agent()
+        return ask("/v1/ek")[1]
+
+    curve = with_certificate("0x1c0000a", os.urandom(700))
+    check(bytes.fromhex(curve["ek"])[2:10] == bytes.fromhex("0023000b000300b2") and curve["ek_certificate"] == (folder / "cert").read_bytes().hex()
+          and curve["ak"] == keys["ak"], f"EK of a curve: {curve}")
+    (folder / "ek").write_bytes(bytes.fromhex(curve["ek"]))
+    (folder / "ak").write_bytes(ak)
+    for name in ("credential", "kept"):
+        (folder / name).unlink(missing_ok=True)
+    subprocess.run([Path(sys.argv[1]) / "redoubt-verify", "enroll", "--ek", folder / "ek", "--ak", folder / "ak", "--out", folder / "credential", "--secret", folder / "kept"], check=True, capture_output=True)
+    data = (folder / "credential").read_bytes()[8:]
+    n = 2 + int.from_bytes(data[:2], "big")
+    status, answer = ask("/v1/activate", {"credential": data[:n].hex(), "secret": data[n:].hex()})
+    check(status == 200 and bytes.fromhex(answer["secret"]) == (folder / "kept").read_bytes(), f"enrolled by the key of a curve: {status} {answer}")
+    status, answer = ask("/v1/activate", {"credential": data[:n].hex(), "secret": (data[n:-1] + bytes([data[-1] ^ 1])).hex()})
+    check(status == 422, f"a point off the curve: {status} {answer}")
+    both = with_certificate("0x1c00002", b"0 of RSA")
+    check(both["ek"] == keys["ek"] and both["ek_certificate"] == b"0 of RSA".hex(), f"both certificates: {both}")
 finally:
     for p in (process, tpm):
         if p.poll() is None:

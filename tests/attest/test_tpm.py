@@ -91,15 +91,22 @@ try:
         if (said["verdict"], said["exit"], quiet[:2]) != (verdict, code, (code, "")) or (code == 0) != (verdict == "ACCEPTED"):
             c.findings.append(f"enroll --check --json: exit {code}: {out}, --quiet: {quiet}")
 
-    def activate(context, fails=False):
+    def activate(context, fails=False, by="ek.ctx"):
         t.run("tpm2_startauthsession", "--policy-session", "-S", "session")
         t.run("tpm2_policysecret", "-S", "session", "-c", "e")
-        t.run("tpm2_activatecredential", "-c", context, "-C", "ek.ctx", "-i", "credential", "-o", "recovered", "-P", "session:session", fails=fails)
+        t.run("tpm2_activatecredential", "-c", context, "-C", by, "-i", "credential", "-o", "recovered", "-P", "session:session", fails=fails)
         t.run("tpm2_flushcontext", "session")
 
     activate("ak.ctx")
     c.expect_text("enrolled", 0, "ACCEPTED", "enroll", "--check", "--secret", t.folder / "secret", "--recovered", t.folder / "recovered")
     enrolled("ACCEPTED")
+    t.run("tpm2_createek", "-c", "curve.ctx", "-G", "ecc", "-u", "curve.pub")
+    for again in range(3):  # a new point each time
+        c.run("enroll", "--ek", t.folder / "curve.pub", "--ak", t.folder / "ak.pub", "--out", t.folder / "credential", "--secret", t.folder / "secret")
+        activate("ak.ctx", by="curve.ctx")
+        enrolled("ACCEPTED")
+    t.run("tpm2_flushcontext", "-t")
+    activate("ak.ctx", fails=True)  # by the other key
     activate("rsassa.ctx", fails=True)
     (t.folder / "recovered").write_bytes(bytes(32))
     enrolled("REJECTED")

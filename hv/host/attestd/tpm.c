@@ -33,21 +33,32 @@ static const uint8_t ek_policy[32] = { 0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3,
 				       0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64,
 				       0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa };
 
-static TPM2B_PUBLIC ek_template(void)
+/* TCG EK Credential Profile 2.5, B.3.3 and B.3.4. */
+static TPM2B_PUBLIC ek_template(bool curve)
 {
 	TPM2B_PUBLIC p = { 0 };
 	TPMT_PUBLIC *a = &p.publicArea;
+	TPMT_SYM_DEF_OBJECT aes = { .algorithm = TPM2_ALG_AES,
+				    .keyBits.aes = 128,
+				    .mode.aes = TPM2_ALG_CFB };
 
-	a->type = TPM2_ALG_RSA;
+	a->type = curve ? TPM2_ALG_ECC : TPM2_ALG_RSA;
 	a->nameAlg = TPM2_ALG_SHA256;
 	a->objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
 			      TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_ADMINWITHPOLICY |
 			      TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT;
 	a->authPolicy.size = sizeof(ek_policy);
 	memcpy(a->authPolicy.buffer, ek_policy, sizeof(ek_policy));
-	a->parameters.rsaDetail.symmetric.algorithm = TPM2_ALG_AES;
-	a->parameters.rsaDetail.symmetric.keyBits.aes = 128;
-	a->parameters.rsaDetail.symmetric.mode.aes = TPM2_ALG_CFB;
+	if (curve) {
+		a->parameters.eccDetail.symmetric = aes;
+		a->parameters.eccDetail.scheme.scheme = TPM2_ALG_NULL;
+		a->parameters.eccDetail.curveID = TPM2_ECC_NIST_P256;
+		a->parameters.eccDetail.kdf.scheme = TPM2_ALG_NULL;
+		a->unique.ecc.x.size = 32;
+		a->unique.ecc.y.size = 32;
+		return p;
+	}
+	a->parameters.rsaDetail.symmetric = aes;
 	a->parameters.rsaDetail.scheme.scheme = TPM2_ALG_NULL;
 	a->parameters.rsaDetail.keyBits = 2048;
 	a->unique.rsa.size = 256;
@@ -140,14 +151,14 @@ static const char *take_key(struct tpm *t, TPM2_HANDLE handle, const TPM2B_PUBLI
 }
 
 /* The maker's certificate of the EK, DER. Many software TPMs have none: that is no error. */
-static void read_certificate(struct tpm *t)
+static void read_certificate(struct tpm *t, TPM2_HANDLE at)
 {
 	TPM2B_NV_PUBLIC *area = NULL;
 	ESYS_TR index;
 	uint16_t size;
 
-	if (Esys_TR_FromTPMPublic(t->esys, TPM_EK_CERT_INDEX, ESYS_TR_NONE, ESYS_TR_NONE,
-				  ESYS_TR_NONE, &index) != TSS2_RC_SUCCESS) {
+	if (Esys_TR_FromTPMPublic(t->esys, at, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &index) !=
+	    TSS2_RC_SUCCESS) {
 		return;
 	}
 	if (Esys_NV_ReadPublic(t->esys, index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &area,
@@ -204,9 +215,10 @@ const char *tpm_open(int fd, struct tpm **tpm)
 	static struct part part;
 	static const uint8_t extra[32];
 	TSS2_ABI_VERSION abi = TSS2_ABI_VERSION_CURRENT;
-	TPM2B_PUBLIC ek = ek_template(), ak = ak_template();
+	TPM2B_PUBLIC ek, ak = ak_template();
 	struct tcti *tcti = tcti_open(fd);
 	const char *why;
+	bool curve = false;
 	TSS2_RC rc;
 
 	if (tcti == NULL) {
@@ -218,7 +230,15 @@ const char *tpm_open(int fd, struct tpm **tpm)
 	}
 	why = find_banks(&t);
 	if (why == NULL) {
-		why = take_key(&t, TPM_EK_HANDLE, &ek, "EK", &t.ek, &t.ek_public);
+		/* The key that the maker vouches for; RSA where it is both or neither. */
+		read_certificate(&t, TPM_EK_CERT_INDEX);
+		if (t.ek_certificate.n == 0) {
+			read_certificate(&t, TPM_EK_CURVE_CERT_INDEX);
+			curve = t.ek_certificate.n != 0;
+		}
+		ek = ek_template(curve);
+		why = take_key(&t, curve ? TPM_EK_CURVE_HANDLE : TPM_EK_HANDLE, &ek, "EK", &t.ek,
+			       &t.ek_public);
 	}
 	if (why == NULL) {
 		why = take_key(&t, TPM_AK_HANDLE, &ak, "AK", &t.ak, &t.ak_public);
@@ -226,11 +246,10 @@ const char *tpm_open(int fd, struct tpm **tpm)
 	if (why != NULL) {
 		return why;
 	}
-	read_certificate(&t);
-	why = tpm_quote(&t, extra, &evidence);
 	/* Nonsense, which the TPM refuses: but the session was made and ended once. */
 	(void)tpm_activate(&t, (const uint8_t[]){ 0, 1, 0 }, 3, (const uint8_t[]){ 0, 1, 0 }, 3,
 			   &part);
+	why = tpm_quote(&t, extra, &evidence);
 	*tpm = &t;
 	return why;
 }

@@ -3,16 +3,18 @@
 #define HV_HOST_ATTESTD_TPM_H
 /*
  * The TPM through tss2-esys (TCG TSS 2.0 ESAPI). Keys: EK, RSA 2048 of the default template L-1 (TCG EK Credential Profile
- * 2.5, B.3.3); AK, ECC P-256, restricted signing, primary in the endorsement hierarchy: made from the TPM's seed, so it is the
+ * 2.5, B.3.3), or P-256 of L-2 where the maker has left a certificate of that one alone; AK, ECC P-256, restricted signing, primary in the endorsement hierarchy: made from the TPM's seed, so it is the
  * same one each time. Both are made persistent at fixed handles where the owner's authorization is empty.
  * Functions answer NULL, or a text for a person.
  */
 #include "attest/core/tpm.h"
 #include "hv/host/attestd/attestd.h"
 
-#define TPM_EK_HANDLE 0x81010001u /* TCG's for an RSA 2048 EK */
+#define TPM_EK_HANDLE 0x81010001u       /* TCG's for an RSA 2048 EK */
+#define TPM_EK_CURVE_HANDLE 0x8101000au /* its number, as of the certificate's index */
 #define TPM_AK_HANDLE 0x81010d01u
-#define TPM_EK_CERT_INDEX 0x01c00002u
+#define TPM_EK_CERT_INDEX 0x01c00002u /* section 2.2.1.4 */
+#define TPM_EK_CURVE_CERT_INDEX 0x01c0000au
 
 struct tpm;
 
