@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Seeds of what the manager reads: definition files and requests of clients. usage: fuzz/seeds/manager.py"""
 import json
+import struct
 
 from records import record, write
 
@@ -120,6 +121,57 @@ def sessions():
                 0, CONSOLE) + fail + ask(0, RECORD) + fail + ask(0, STOP) + becomes(0, OFF) + fail + ask(0, DELETE) + ask(0, LIST)
 
 
+def answers():
+    evil = "a\x1b[2J\n\x9b\u20ac\\"
+    machine = {"name": evil, "state": "running", "memory_mib": 64, "vps": 2, "reason": "r" * 300, "weight": 5, "kernel": "/k", "initrd": "", "cmdline": evil,
+               "partition": 3, "run_ms": 12345, "resets": -1, "recorded": True, "guest": evil, "console_bytes": 1 << 62, "console_log": "/l",
+               "integration": {"heartbeats": 1, "timesync": 2, "shutdown_ready": True}, "storage": {"reads": 1},
+               "disks": [{"path": evil, "bytes": n, "read_only": n != 1} for n in (-1, 0, 1, 1023, 1024, 1 << 20, (1 << 63) - 1)],
+               "nics": [{"mac": evil, "port": 1}, 5], "processes": [{"process": evil, "pid": 1, "deaths": 0}, None]}
+    own = {"process": evil, "state": "x", "pid": 1, "uid": 2, "Seccomp": "2", "NoNewPrivs": "1", "root_entries": 0, "namespaces": {"net": "own"},
+           "descriptors": {"0": evil, evil: evil, "2": 5}, **{k: "0" for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}}
+    less = {**own, "Seccomp": "0", "NoNewPrivs": "0", "CapEff": "1ff", "root_entries": None, "namespaces": {"net": evil, evil: 5, "mnt": "own"}}
+    full = {"ok": True, "machines": [machine, {}, 5], "machine": machine, "processes": [own, less, {}, {**own, "namespaces": {}, "CapAmb": 7}], "control_groups": evil}
+
+    def one(body, head=(0, 0, 0)):
+        return bytes(head) + (body if isinstance(body, bytes) else json.dumps(body).encode() + b"\n")
+
+    for how in range(4):
+        yield f"full_{how}", one(full, (0, 0, how))
+        yield f"empty_{how}", one({}, (0, 0, how))
+        yield f"wrong_{how}", one({"ok": 1, "machines": {}, "machine": [], "processes": 5, "control_groups": 7}, (0, 0, how))
+    for fds in range(16):
+        yield f"descriptors_{fds}", one({"ok": True}, (fds, 5, 0))
+        yield f"descriptors_refused_{fds}", one(b"[]\n", (fds, 1, 0))
+    for how in range(1, 9):
+        for low in range(5):
+            yield f"fails_{how}_{low}", one({"ok": False, "error": "x"}, (3, 4, how << 4 | low))
+    yield "no_end", one(b'{"ok": true}')
+    yield "nothing", one(b"")
+    yield "two_lines", one(b'{"ok": true}\n{"ok": false}\n', (0, 4, 0))
+    yield "twice", one(b'{"ok": true, "ok": false}\n')
+    yield "long", one({"ok": True, "x": "y" * 3900})
+
+
+def logs():
+    def one(n, how=0):
+        return record(struct.pack("<HB", n, how))
+
+    def start(n, how=0):
+        return record(n.to_bytes(3, "little") + bytes([how]))
+
+    yield "empty", start(0) + one(0) + one(1) + one(100)
+    yield "turns", start(0) + one(0xFFFF) * 20
+    yield "full", start(512 << 10) + one(1) + one(0xFFFF) * 5
+    yield "too_large", start((512 << 10) + 1) + one(5)
+    yield "too_large_fails", start((512 << 10) + 1, 1) + one(5)
+    yield "no_status", start(5, 1)
+    for error in range(4):
+        for after in range(6):
+            how = error + 4 * after or 32
+            yield f"fails_{error}_{after}", start((512 << 10) - 10) + one(500, how) + one(0xFFFF) * 5 + one(1, how) + one(0xFFFF, how) * 5
+
+
 def as_bytes(seeds):
     return ((name, text.encode("utf-8", "surrogateescape")) for name, text in seeds)
 
@@ -127,3 +179,5 @@ def as_bytes(seeds):
 write("definition", as_bytes(definitions()))
 write("request", as_bytes(requests()))
 write("manager", sessions())
+write("hvctl", answers())
+write("store", logs())

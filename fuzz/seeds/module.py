@@ -113,6 +113,12 @@ for after in range(6):
     SEEDS[f"signals_{after}"] = (OPEN + other(SIGNAL, after) + ask(0, INFO, struct.pack("<II", 1, 0)) + other(SIGNAL, after) + ask(0, CREATE,
                                  struct.pack("<QII", 16 << 20, 1, 0)) + create() + b"".join(other(SIGNAL, after) + what for what in (
                                      vp(0), CHANNEL_OF, ask(1, MEASURE, struct.pack("<QQ", 0, 0x300000)), write_to(3, 8), ask(1, POST, message()))))
+SEEDS["interrupted"] = create() + CHANNEL_OF + MESSAGES_OF + b"".join(other(SIGNAL) + what for what in (
+    vp(0), CHANNEL_OF, ask(1, MEASURE, struct.pack("<QQ", 0, 0x300000)), write_to(2, 8), read(3, 256), ask(1, POST, message()), ask(0, INFO), ask(1, STOP)))
+SEEDS["interrupted_wait"] = OPEN + ask(0, CREATE, struct.pack("<QII", 100 << 20, 1, 0)) + close(1) + other(SIGNAL) + ask(
+    0, CREATE, struct.pack("<QII", 100 << 20, 1, 0)) + ask(0, CREATE, struct.pack("<QII", 100 << 20, 1, 0)) + WORK
+for how in (4, 5, 8, 0xFF):
+    SEEDS[f"traced_{how}"] = create() + b"".join(ask(1, PORTS, struct.pack("<HHBBH", first, first, how, value, 0)) for first in (0, 1) for value in (0, 1, 2))
 for how in range(8):
     for more in (0, 1, 2, 0x10, 0x11, 0x12, 0x13):
         SEEDS[f"load_{how}_{more}"] = b"\xff" + bytes([0] * 3) + bytes([how | more << 3])
