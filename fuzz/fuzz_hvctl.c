@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { SOCKET = 5000, PASSED, FDS = 16 };
 
 static bool is_open[FDS];
-static const uint8_t *answer_bytes;
+static const uint8_t *answer_bytes, *line;
+static size_t line_bytes;
 static size_t left, piece;
 static unsigned pieces, passed[2], how;
 
@@ -64,7 +65,7 @@ ssize_t send(int fd, const void *bytes, size_t n, int flags)
 	(void)bytes;
 	(void)flags;
 	ORACLE(fd == SOCKET, "another socket");
-	if ((how & 0xf0) == 0x30) {
+	if ((how & 0xf0) == 0x30 || ((how & 0xf0) == 0x90 && n == 1)) {
 		errno = EPIPE;
 		return -1;
 	}
@@ -118,6 +119,20 @@ ssize_t recvmsg(int fd, struct msghdr *h, int flags)
 	return (ssize_t)n;
 }
 
+/* What other verbs print with: texts cut to their room, numbers; there may be nothing to print. */
+static void print_parts(void)
+{
+	char text[12];
+	uint64_t number = 0;
+
+	memcpy(&number, line, line_bytes < 8 ? line_bytes : 8);
+	text_escape(text, sizeof(text), (const char *)line, line_bytes);
+	ORACLE(strlen(text) < sizeof(text), "a text without an end");
+	printf("%s\n", text);
+	(void)json_print(json_u64(number), JSON_ENCODE_ANY);
+	ORACLE(!json_print(NULL, 0), "nothing is printed");
+}
+
 static void print(const struct manager_answer *a)
 {
 	FILE *real = stdout;
@@ -137,13 +152,17 @@ static void print(const struct manager_answer *a)
 		machine_print_ps(a->object);
 		break;
 	default:
+		if ((how & 4) != 0) {
+			print_parts();
+			break;
+		}
 		(void)json_print(json_incref(a->object), JSON_ENSURE_ASCII);
 		break;
 	}
 	(void)fclose(stdout);
 	stdout = real;
 	for (size_t i = 0; i < n; i++) {
-		ORACLE(text[i] == '\n' || (text[i] >= 0x20 && text[i] < 0x7f),
+		ORACLE(text[i] == '\n' || (text[i] >= 0x20 && text[i] < 0x7f + ((how & 3) == 3)),
 		       "no text is printed");
 	}
 	free(text);
@@ -170,6 +189,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	how = data[2];
 	answer_bytes = data + 3;
 	left = size - 3;
+	line = answer_bytes;
+	line_bytes = left;
 	pieces = 0;
 	if ((how & 0xf0) == 0x70) {
 		memset(path, 'a', sizeof(path) - 1);

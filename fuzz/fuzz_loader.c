@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,7 +22,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define CMDLINE_MAX 5000u
 #define MIB (1024 * 1024ull)
 
-static int kernel = -1, initrd = -1, folder[2];
+/* Descriptors of files that are this harness's: a regular one each, and one that is none. */
+enum { KERNEL = 6000, INITRD, FOLDER };
+#define MEMORY_MAX (5120 * MIB)
+
+static const uint8_t *image;
+static uint64_t kernel_bytes, image_bytes, initrd_bytes;
 static uint32_t countdown; /* to a read that fails; 0: none does */
 static int error;          /* 0: it ends early */
 
@@ -32,13 +38,37 @@ uint32_t acpi_build(uint8_t *to, uint64_t at, uint32_t vp_count)
 	return at == LOADER_ACPI ? ACPI_TABLES_BYTES : 0;
 }
 
+int fstat(int fd, struct stat *st)
+{
+	if (fd < KERNEL || fd > FOLDER) {
+		return (int)syscall(SYS_fstat, fd, st);
+	}
+	memset(st, 0, sizeof(*st));
+	st->st_mode = fd == FOLDER ? S_IFDIR : S_IFREG;
+	st->st_size = (off_t)(fd == KERNEL ? kernel_bytes : initrd_bytes);
+	return 0;
+}
+
 ssize_t pread(int fd, void *to, size_t n, off_t at)
 {
+	uint64_t size = fd == KERNEL ? kernel_bytes : initrd_bytes;
+
+	if (fd < KERNEL || fd > FOLDER) {
+		return syscall(SYS_pread64, fd, to, n, at);
+	}
 	if (countdown != 0 && --countdown == 0) {
 		errno = error;
 		return error != 0 ? -1 : 0;
 	}
-	return syscall(SYS_pread64, fd, to, n < 40000 ? n : n / 2 + 1, at);
+	n = n < 40000 ? n : n / 2 + 1;
+	n = (uint64_t)at + n <= size ? n : (size_t)(size - (uint64_t)at);
+	if (fd == KERNEL) {
+		CHECK_FUZZ((uint64_t)at + n <= image_bytes);
+		memcpy(to, image + at, n);
+	} else {
+		memset(to, 0x11, n);
+	}
+	return (ssize_t)n;
 }
 
 static void check(const struct gmem *m, const struct loader_start *s)
@@ -85,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint32_t mib[] = { 64, 16, 1, 0, 128, 2048, 3072, 4096, 5120 };
 	static char cmdline[CMDLINE_MAX + 1];
 	struct loader_input in = { .cmdline = cmdline, .vp_count = 2, .initrd = -1 };
+	static uint8_t *base;
 	struct loader_start start;
 	struct gmem m;
 	char text[128] = "";
@@ -94,35 +125,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < HEAD) {
 		return 0;
 	}
-	if (kernel < 0) {
-		kernel = memfd_create("kernel", MFD_CLOEXEC);
-		initrd = memfd_create("initrd", MFD_CLOEXEC);
-		CHECK_FUZZ(kernel >= 0 && initrd >= 0 && pipe(folder) == 0);
+	if (base == NULL) {
+		base = mmap(NULL, MEMORY_MAX, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		CHECK_FUZZ(base != MAP_FAILED);
 	}
 	m.size = mib[data[0] % (sizeof(mib) / sizeof(mib[0]))] * MIB;
 	m.size = m.size != 0 ? m.size : 32 * 4096;
-	m.base = mmap(NULL, m.size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	CHECK_FUZZ(m.base != MAP_FAILED);
+	m.base = base;
+	image = data + HEAD;
+	image_bytes = kernel_bytes = size - HEAD;
 	n = (uint32_t)data[1] | (uint32_t)data[2] << 8 | (uint32_t)data[3] << 16;
 	if (n != 0) {
-		/* A file without content is made long: reading it costs its pages. */
-		CHECK_FUZZ(ftruncate(initrd, n < 0x40000    ? n
-					     : n < 0xf00000 ? 0x40000
-							    : (off_t)n << 8) == 0);
-		in.initrd = n == 0xffffff ? folder[0] : initrd;
+		initrd_bytes = n < 0x40000 ? n : n < 0xf00000 ? 0x40000 : (uint64_t)n << 8;
+		in.initrd = n == 0xffffff ? FOLDER : INITRD;
 	}
 	n = ((uint32_t)data[4] | (uint32_t)data[5] << 8) % (CMDLINE_MAX + 1);
 	memset(cmdline, 'a', n);
 	cmdline[n] = '\0';
 	countdown = data[6] & 15;
 	error = (data[6] & 0x20) != 0 ? EINTR : (data[6] & 0x10) != 0 ? EIO : 0;
-	CHECK_FUZZ(ftruncate(kernel, 0) == 0 && ftruncate(kernel, (off_t)(size - HEAD)) == 0 &&
-		   pwrite(kernel, data + HEAD, size - HEAD, 0) == (ssize_t)(size - HEAD));
-	if ((data[6] & 0xc0) == 0xc0) {
-		CHECK_FUZZ(ftruncate(kernel, 257 << 20) == 0);
-	}
-	in.kernel = (data[6] & 0xc0) == 0x80 ? folder[0] : kernel;
+	kernel_bytes = (data[6] & 0xc0) == 0xc0 ? 257 * MIB : kernel_bytes;
+	in.kernel = (data[6] & 0xc0) == 0x80 ? FOLDER : KERNEL;
 	good = loader_load(&m, &in, &start, text, sizeof(text));
 	ORACLE(good == (text[0] == '\0') && memchr(text, '\0', sizeof(text)) != NULL,
 	       "a refusal without a reason");
@@ -130,6 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(&m, &start);
 		check_registers(&start);
 	}
-	(void)munmap(m.base, m.size);
+	/* Clean for the next input. */
+	CHECK_FUZZ(madvise(base, m.size, MADV_DONTNEED) == 0);
 	return 0;
 }

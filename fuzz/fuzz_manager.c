@@ -44,13 +44,13 @@ static struct { /* a client's end */
 	bool accepted, gone;
 	uid_t uid;
 	uint8_t *in; /* sent, not yet received */
-	size_t in_size;
+	size_t in_size, in_room;
 	uint32_t lines, answers; /* sent whole; received */
-	uint8_t line[1 << 16];   /* an answer that is not whole */
-	size_t line_size;
+	size_t line_size;        /* of an answer that is not whole */
 	bool line_long;
 	size_t room; /* of the socket */
 } client[CLIENTS];
+static uint8_t line[CLIENTS][1 << 16];
 static int accepting = -1; /* the client that connects; -1: none */
 static struct vm machine[MACHINES];
 static bool exists[MACHINES];
@@ -144,13 +144,13 @@ static void take_answer(unsigned i, const uint8_t *bytes, size_t n)
 		json_t *object;
 
 		if (bytes[at] != '\n') {
-			client[i].line_long |= client[i].line_size == sizeof(client[i].line);
+			client[i].line_long |= client[i].line_size == sizeof(line[i]);
 			if (!client[i].line_long) {
-				client[i].line[client[i].line_size++] = bytes[at];
+				line[i][client[i].line_size++] = bytes[at];
 			}
 			continue;
 		}
-		object = json_loadb((const char *)client[i].line, client[i].line_size,
+		object = json_loadb((const char *)line[i], client[i].line_size,
 				    JSON_REJECT_DUPLICATES, NULL);
 		ORACLE(client[i].line_long || json_is_boolean(json_object_get(object, "ok")),
 		       "an answer that is none");
@@ -478,8 +478,11 @@ static void send_bytes(unsigned i, const void *bytes, size_t n)
 	if (!client[i].accepted || client[i].gone) {
 		return;
 	}
-	client[i].in = realloc(client[i].in, client[i].in_size + n + 1);
-	CHECK_FUZZ(client[i].in != NULL);
+	if (client[i].in_size + n > client[i].in_room) {
+		client[i].in_room = 2 * (client[i].in_size + n);
+		client[i].in = realloc(client[i].in, client[i].in_room);
+		CHECK_FUZZ(client[i].in != NULL);
+	}
 	memcpy(client[i].in + client[i].in_size, bytes, n);
 	client[i].in_size += n;
 	for (size_t at = 0; at < n; at++) {

@@ -148,6 +148,11 @@ def answers():
             yield f"fails_{how}_{low}", one({"ok": False, "error": "x"}, (3, 4, how << 4 | low))
     yield "no_end", one(b'{"ok": true}')
     yield "nothing", one(b"")
+    for text in ({"long text": "x" * 50}, {"\x7f\u00ff": 1}, {}):
+        yield f"parts_{len(str(text))}", one(text, (0, 0, 7))
+    yield "parts_large", one(b"\xff" * 8, (0, 0, 7)) + b'{}\n'
+    yield "parts_line", one(b'\n' * 9 + b'{}\n', (0, 0, 7))
+    yield "fails_at_the_end", one({"ok": True}, (0, 0, 0x91))
     yield "two_lines", one(b'{"ok": true}\n{"ok": false}\n', (0, 4, 0))
     yield "twice", one(b'{"ok": true, "ok": false}\n')
     yield "long", one({"ok": True, "x": "y" * 3900})

@@ -62,7 +62,7 @@ foreach(folder ${unit_folders})
 			target_sources(${target} PRIVATE
 				${CMAKE_SOURCE_DIR}/hv/host/hvctl/check.c ${CMAKE_SOURCE_DIR}/hv/host/hvctl/text.c
 				${CMAKE_SOURCE_DIR}/hv/host/hvctl/manager.c ${CMAKE_SOURCE_DIR}/hv/host/hvctl/record.c
-				${CMAKE_SOURCE_DIR}/hv/host/lib/usage.c)
+				${CMAKE_SOURCE_DIR}/hv/host/hvctl/machine_text.c ${CMAKE_SOURCE_DIR}/hv/host/lib/usage.c)
 			target_link_libraries(${target} PRIVATE jansson)
 		endif()
 		target_link_libraries(${target} PRIVATE wire_host cmocka)

@@ -12,13 +12,19 @@ struct shown { /* an escaped copy of a value */
 	char text[TEXT_SIZE(SHOWN)];
 };
 
+static struct shown show(const char *value)
+{
+	struct shown s;
+
+	text_escape(s.text, sizeof(s.text), value, SHOWN);
+	return s;
+}
+
 static struct shown show_text(const json_t *object, const char *key)
 {
 	const char *value = json_string_value(json_object_get(object, key));
-	struct shown s;
 
-	text_escape(s.text, sizeof(s.text), value != NULL ? value : "-", SHOWN);
-	return s;
+	return show(value != NULL ? value : "-");
 }
 
 static int64_t number(const json_t *object, const char *key)
@@ -136,7 +142,8 @@ static void print_namespaces(const json_t *process)
 		const char *text = json_string_value(value);
 
 		if (text == NULL || strcmp(text, "own") != 0) {
-			printf("%s%s:%s", all ? "" : ",", key, text != NULL ? text : "?");
+			printf("%s%s:%s", all ? "" : ",", show(key).text,
+			       show(text != NULL ? text : "?").text);
 			all = false;
 		}
 	}
@@ -193,7 +200,7 @@ static void print_descriptors(const json_t *process)
 		const char *target = json_string_value(value);
 
 		text_escape(text, sizeof(text), target != NULL ? target : "?", 64);
-		printf(" %s=%s", key, text);
+		printf(" %s=%s", show(key).text, text);
 	}
 	printf("\n");
 }
