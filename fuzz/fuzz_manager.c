@@ -475,7 +475,7 @@ static void run(void)
 
 static void send_bytes(unsigned i, const void *bytes, size_t n)
 {
-	if (!client[i].accepted || client[i].gone) {
+	if (!client[i].accepted || client[i].gone || n == 0) {
 		return;
 	}
 	if (client[i].in_size + n > client[i].in_room) {
