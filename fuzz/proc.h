@@ -38,6 +38,7 @@ static struct {
 	uint32_t full; /* so many sends are refused with EAGAIN */
 } proc_socket[PROC_SOCKETS];
 static int proc_event = -1;
+static int proc_fd_top = PROC_FD_BASE; /* behind the last that was passed since all were closed */
 
 /* Each message is a request of its own, where guest memory is watched. */
 void watch_request(void) __attribute__((weak));
@@ -103,6 +104,7 @@ static int proc_fd(void)
 	for (int fd = PROC_FD_BASE; fd < PROC_FD_BASE + (int)PROC_FDS_MAX; fd++) {
 		if (fcntl(fd, F_GETFD) < 0) {
 			CHECK_FUZZ(dup2(proc_event, fd) == fd);
+			proc_fd_top = fd >= proc_fd_top ? fd + 1 : proc_fd_top;
 			return fd;
 		}
 	}
@@ -114,8 +116,8 @@ static uint32_t proc_fds_left(void)
 {
 	uint32_t n = 0;
 
-	for (int fd = PROC_FD_BASE; fd < PROC_FD_BASE + (int)PROC_FDS_MAX; fd++) {
-		n += close(fd) == 0;
+	while (proc_fd_top > PROC_FD_BASE) {
+		n += close(--proc_fd_top) == 0;
 	}
 	return n;
 }
