@@ -14,6 +14,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "fuzz/ipc_fds.h"
 #include "fuzz/oracle.h"
 #include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
@@ -24,7 +25,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define VPS 3u
-#define SOCKETS 4u
+#define DEVICES 4u
+#define SOCKETS (DEVICES + 1) /* the last is a service's */
 #define ACTIONS 320u
 
 /* Descriptors; those from FD_FREE on come and go. */
@@ -308,26 +310,6 @@ ssize_t sendmsg(int fd, const struct msghdr *h, int flags)
 
 /* ---- sockets ---- */
 
-int ipc_take_fd(struct ipc_message *from, uint32_t i)
-{
-	int fd = i < from->fd_count ? from->fds[i] : -1;
-
-	if (fd >= 0) {
-		from->fds[i] = -1;
-	}
-	return fd;
-}
-
-void ipc_drop_fds(struct ipc_message *from)
-{
-	for (uint32_t i = 0; i < from->fd_count; i++) {
-		if (from->fds[i] >= 0) {
-			(void)close(from->fds[i]);
-		}
-	}
-	from->fd_count = 0;
-}
-
 int ipc_receive(int socket, struct ipc_message *to)
 {
 	uint8_t *bytes = next.bytes;
@@ -534,7 +516,7 @@ static void message_from(int socket, const void *bytes, uint32_t size, int fd)
 static int device_says(struct script *s, unsigned arg, struct epoll_event *to)
 {
 	static const uint32_t types[] = { PM_OPENED, PM_CLOSED, PM_GPADL_FREED, PM_RESET_DONE,
-					  PM_READY,  PM_OPENED, PM_CLOSED,      PM_GPADL_FREED };
+					  PM_READY,  PM_HANGUP, PM_CLOSED,      PM_GPADL_FREED };
 	struct pm_channel c = { .header = { types[arg >> 2 & 7], sizeof(c) } };
 	struct pm_gpadl_free f = { .header = { PM_GPADL_FREED, sizeof(f) } };
 	int fd = -1;
@@ -740,9 +722,15 @@ static void start(void)
 	}
 	config.memory_bytes = 64 << 20;
 	config.vp_count = VPS;
-	config.socket_count = config.device_count = SOCKETS;
+	config.socket_count = SOCKETS;
+	config.device_count = DEVICES;
+	config.service_count = 1;
+	config.service[0].socket = DEVICES;
+	config.service[0].id.b[0] = 0x77;
 	for (uint32_t i = 0; i < SOCKETS; i++) {
 		sockets[i] = new_fd();
+	}
+	for (uint32_t i = 0; i < DEVICES; i++) {
 		config.device[i].socket = i;
 		memcpy(&config.device[i].class_id, class[i & 1], sizeof(class[0]));
 		config.device[i].class_id.b[15] ^= (uint8_t)(i & 2);

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "fuzz/ipc_fds.h"
 #include "fuzz/oracle.h"
 #include "hv/host/lib/start.h"
 
@@ -156,26 +157,6 @@ static inline void proc_gone(uint32_t socket)
 {
 	proc_socket[socket].gone = true;
 	(void)eventfd_write(proc_socket[socket].ready, 1);
-}
-
-int ipc_take_fd(struct ipc_message *m, uint32_t i)
-{
-	int fd = i < m->fd_count ? m->fds[i] : -1;
-
-	if (fd >= 0) {
-		m->fds[i] = -1;
-	}
-	return fd;
-}
-
-void ipc_drop_fds(struct ipc_message *m)
-{
-	for (uint32_t i = 0; i < m->fd_count; i++) {
-		if (m->fds[i] >= 0) {
-			(void)close(m->fds[i]);
-		}
-	}
-	m->fd_count = 0;
 }
 
 int ipc_receive(int socket, struct ipc_message *m)

@@ -32,11 +32,17 @@ def says(kind, payload, size=None, how=0, message_type=b""):
 
 
 def device(which, what, unit=0, sub=0, gpadl=0, status=0):
-    arg = next(n for n in range(0x80) if n % 4 == which and n >> 2 & 7 == what)
+    arg = next(n for n in range(0x80) if n % 5 == which and n >> 2 & 7 == what)
     return record(bytes([7, arg, unit, sub]) + struct.pack("<IB", gpadl, status))
 
 
-OPENED, CLOSED, FREED, RESET_DONE, READY = range(5)
+def socket(which, how):
+    """Of a process: GONE, WRITABLE or NOTHING."""
+    return r(7, next(n for n in range(how, how + 32) if n % 5 == which))
+
+
+GONE, WRITABLE, NOTHING = 0xC0, 0xE0, 0x80
+OPENED, CLOSED, FREED, RESET_DONE, READY, HANGUP = range(6)
 CONTACT = says(14, struct.pack("<IIQQQ", 0x50002, 0, 2, 0x1000, 0x2000))
 OFFERS = says(3, b"")
 TIME = r(15, 0)
@@ -102,25 +108,36 @@ def worker():
             yield f"fails_{what}_{error}", fails(what, error) + port(0, PIO_LCR, 0x83) + port(1, PIO_LCR, 3) + port(0, PIO_UART, 0x0A) + TIME
         for what in (POST, CHANNEL, TARGET, SEND):
             yield f"fails_{what}_{error}", CONTACT + fails(what, error) + OFFERS + r(12, 0) + gpadl(1, 9) + fails(what, error) + open_(1, 9) + r(
-                12, 0) + device(0, OPENED) + fails(what, error) + says(22, struct.pack("<II", 1, 1)) + r(8, 0xE0) + fails(what, error) + close(1) + r(8, 0xE0) + TIME
+                12, 0) + device(0, OPENED) + fails(what, error) + says(22, struct.pack("<II", 1, 1)) + socket(0, WRITABLE) + fails(what, error) + close(1) + socket(0, WRITABLE) + TIME
         yield f"status_{error}", fails(SEND, error) + port(0, PIO_RESET, 1) + TIME * 3
     yield "console_ends", port(0, PIO_UART, 0x41) + r(10, 0) + port(0, PIO_UART, 0x0A) * 2 + TIME
     yield "console_gone", r(11, 3) + port(0, PIO_UART, 0x0A) * 3 + r(10, 0) + TIME
     yield "vmbus", RUNS + close(1) + device(0, CLOSED) + teardown(1, 9) + device(0, FREED, gpadl=9) + says(13, struct.pack("<I", 1)) + says(16, b"") + b"".join(
-        device(n, RESET_DONE) for n in range(4)) + r(12, 0)
+        device(n, RESET_DONE) for n in range(5)) + r(12, 0)
+    def connect(port, service=0x77):
+        return says(21, struct.pack("<I", port) + bytes.fromhex("cbfae611bd5864006a7986d3") + bytes([service]) + bytes(15))
+
+    line = connect(5)
+    up = CONTACT + OFFERS + line + gpadl(5, 9) + open_(5, 9) + device(4, OPENED)
+    yield "connection", up + device(4, HANGUP) + close(5) + device(4, CLOSED) + teardown(5, 9) + device(4, FREED, gpadl=9) + says(13, struct.pack("<I", 5)) + TIME
+    yield "connection_ends", up + close(5) + device(4, CLOSED) + teardown(5, 9) + device(4, FREED, gpadl=9) + says(13, struct.pack("<I", 5)) + line + TIME
+    yield "connection_dies", up + socket(4, GONE) + r(9, 0, 4) + line + TIME
+    yield "connections_refused", CONTACT + OFFERS + connect(0) + connect(1 << 31) + connect(5, 9) + says(21, bytes(32)) + device(4, HANGUP, unit=3) + TIME
+    yield "connections_many", CONTACT + OFFERS + b"".join(connect(n) for n in range(1, 40)) + device(4, HANGUP) + connect(77) + TIME
+    yield "connection_of_a_device", RUNS + device(0, HANGUP) + TIME
     yield "retarget", RUNS + says(22, struct.pack("<II", 1, 2)) + close(1) + device(0, CLOSED) + open_(1, 9, 1) + device(0, OPENED)
     yield "all_open", CONTACT + OFFERS + b"".join(gpadl(n, n) + open_(n, n) + device(n - 1, OPENED) for n in range(1, 5)) + CONTACT + b"".join(
-        device(n, RESET_DONE) for n in range(4)) + OFFERS
-    yield "device_gone", RUNS + r(7, 0xC0) + close(1) + r(9, 0, 0) + device(0, RESET_DONE) + r(9, 8, 0) + r(9, 0, 9)
+        device(n, RESET_DONE) for n in range(5)) + OFFERS
+    yield "device_gone", RUNS + socket(0, GONE) + close(1) + r(9, 0, 0) + device(0, RESET_DONE) + r(9, 8, 0) + r(9, 0, 9)
     yield "device_nonsense", RUNS + device(0, READY) + r(7, 0xA0, 0, 0, 0, 0, 0, 0, 0) + r(7, 0xA1) + TIME
     yield "device_refuses", CONTACT + OFFERS + gpadl(1, 9) + open_(1, 9) + device(0, OPENED, status=1) + teardown(1, 9) + device(0, FREED, gpadl=9)
     yield "recorded", r(9, 3) + RUNS + port(0, PIO_UART, 0x41) + r(3, 3) + fails(RECORD, 6) + port(0, PIO_UART, 0x41) + r(9, 3) + r(9, 3)
-    yield "device_nothing", RUNS + r(7, 0x80) + r(7, 0xE0) + r(12, 1) + r(7, 0xC0) + r(7, 0xC1) + port(0, PIO_RESET, 1) + TIME
+    yield "device_nothing", RUNS + socket(0, NOTHING) + socket(0, WRITABLE) + r(12, 1) + socket(0, GONE) + socket(1, GONE) + port(0, PIO_RESET, 1) + TIME
     yield "ports_fail_half", fails(PORTS, 1) + port(0, PIO_LCR, 3) + port(0, PIO_MCR, 0x10)
     yield "manager", r(9, 5) + r(9, 4) + r(9, 0xF7) + port(0, PIO_UART, 1)
     yield "manager_nonsense", r(9, 0xFF) + port(0, PIO_UART, 1)
     yield "manager_gone", r(9, 0xF6) + port(0, PIO_UART, 1)
-    yield "after_the_end", port(0, PIO_RESET, 1) + r(9, 0, 0) + r(7, 0xE0) + r(12, 0) + OFFERS + r(9, 0xF7)
+    yield "after_the_end", port(0, PIO_RESET, 1) + r(9, 0, 0) + socket(0, WRITABLE) + r(12, 0) + OFFERS + r(9, 0xF7)
     for error in range(4):
         yield f"messages_fail_{error}", CONTACT + r(4, 0xF0 | error) + OFFERS + TIME
     yield "messages_short", CONTACT + says(3, b"", how=0x27) + OFFERS

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FUZZ_IPC_FDS_H
+#define FUZZ_IPC_FDS_H
+/* Descriptors of a message, as in hv/host/lib/ipc.c, for harnesses that play its sockets. */
+#include <unistd.h>
+
+#include "fuzz/script.h"
+#include "hv/host/lib/ipc.h"
+
+FUZZ_QUIET_BEGIN
+
+int ipc_take_fd(struct ipc_message *m, uint32_t i)
+{
+	int fd = i < m->fd_count ? m->fds[i] : -1;
+
+	if (fd >= 0) {
+		m->fds[i] = -1;
+	}
+	return fd;
+}
+
+void ipc_drop_fds(struct ipc_message *m)
+{
+	for (uint32_t i = 0; i < m->fd_count; i++) {
+		if (m->fds[i] >= 0) {
+			(void)close(m->fds[i]);
+		}
+	}
+	m->fd_count = 0;
+}
+
+FUZZ_QUIET_END
+
+#endif
