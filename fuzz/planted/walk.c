@@ -248,6 +248,13 @@ static void children(struct walk *w, size_t at, size_t h, unsigned major, uint64
 	memcpy(s + 1, w->bytes + at + 1, size);
 	memcpy(s + 1 + size, w->bytes + at + 1, size);
 	become(w, at, first, s, 1 + 2 * size);
+	if (major == 5 && end - at + 2 <= sizeof(s)) { /* a key above all others */
+		memcpy(s, w->bytes + at, end - at);
+		s[0] = (uint8_t)(w->bytes[at] + 1);
+		s[end - at] = 0x17;
+		s[end - at + 1] = 0x00;
+		become(w, at, end, s, end - at + 2);
+	}
 	for (size_t child = first; child < end && child != 0;) { /* a later one goes */
 		size_t next = item_end(w, child);
 

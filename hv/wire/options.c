@@ -177,17 +177,20 @@ static bool is_escape(const char *text, const struct slice *s, size_t i)
 	return next == '"' || next == '\\' || next == '\'';
 }
 
+/* One that is too long leaves the one before as it was. */
 static bool root_cmdline(const char *text, const struct slice *s, struct hv_options *o)
 {
 	size_t used = 0;
 
+	for (size_t i = 0; i < s->len; i++, used++) {
+		i += is_escape(text, s, i);
+	}
+	if (used >= sizeof(o->root_cmdline)) {
+		return false;
+	}
+	used = 0;
 	for (size_t i = 0; i < s->len; i++) {
-		if (is_escape(text, s, i)) {
-			i++;
-		}
-		if (used >= sizeof(o->root_cmdline) - 1) {
-			return false;
-		}
+		i += is_escape(text, s, i);
 		o->root_cmdline[used++] = text[s->at + i];
 	}
 	memset(o->root_cmdline + used, 0, sizeof(o->root_cmdline) - used);

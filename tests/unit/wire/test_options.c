@@ -306,6 +306,7 @@ static void test_root_cmdline(void **state)
 	assert_false(run(false, text, 13 + 2048));
 	assert_fault(&why, "root_cmdline");
 	assert_false(run(true, text, 13 + 2048));
+	assert_string_equal(o.root_cmdline, "y"); /* what is refused changes nothing */
 }
 
 /* Cut anywhere, a text either parses or is refused; nothing is read behind its end. */
