@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Seeds of attestd's reader of requests: http. usage: fuzz/seeds/http.py"""
+"""Seeds of attestd's reader of requests and of redoubt-report's of answers: http, answer. usage: fuzz/seeds/http.py"""
 import json
 
 from records import write
@@ -50,4 +50,20 @@ def http():
     yield "half", request(good)[:-5]
 
 
+def answers():
+    def one(status=b"200 OK", length=b"3", body=b"abc", version=b"HTTP/1.1 "):
+        return version + status + b"\r\nContent-Length: " + length + b"\r\n\r\n" + body
+
+    for name, status in (("letter_1", b"x00 A"), ("letter_2", b"2x0 A"), ("letter_3", b"20x A"), ("no_space", b"200A"), ("low", b"099 A"), ("colon", b":00 A")):
+        yield "status_" + name, one(status)
+    for name, length in (("none", b""), ("letter", b"x"), ("colon", b"3:"), ("slash", b"/3"), ("most", b"9" * 12), ("other", b"4")):
+        yield "length_" + name, one(length=length)
+    for name, body in (("open", b'{"error": "abc'), ("other", b'{"errors": "abc"}'), ("short", b"{"), ("long", b'{"error": "' + b"x" * 600 + b'"}'),
+                       ("bytes", b'{"error": "\x00\x7f\xff"}')):
+        yield "reason_" + name, one(b"503 No", str(len(body)).encode(), body)
+    yield "empty", b""
+    yield "head_only", b"HTTP/1.1\r\n\r\n"
+
+
 write("http", http())
+write("answer", answers())

@@ -124,6 +124,9 @@ def worker():
     yield "connection_dies", up + socket(4, GONE) + r(9, 0, 4) + line + TIME
     yield "connections_refused", CONTACT + OFFERS + connect(0) + connect(1 << 31) + connect(5, 9) + says(21, bytes(32)) + device(4, HANGUP, unit=3) + TIME
     yield "connections_many", CONTACT + OFFERS + b"".join(connect(n) for n in range(1, 40)) + device(4, HANGUP) + connect(77) + TIME
+    ups = b"".join(connect(n) + gpadl(4 + n, 8 + n) + open_(4 + n, 8 + n) + device(4, OPENED, unit=n - 1) for n in range(1, 9))
+    yield "connections_open", CONTACT + OFFERS + ups + connect(77) + connect(78) + TIME
+    yield "endpoint_other", CONTACT + OFFERS + says(21, struct.pack("<I", 5) + bytes(12) + b"\x77" + bytes(15))
     yield "connection_of_a_device", RUNS + device(0, HANGUP) + TIME
     yield "retarget", RUNS + says(22, struct.pack("<II", 1, 2)) + close(1) + device(0, CLOSED) + open_(1, 9, 1) + device(0, OPENED)
     yield "all_open", CONTACT + OFFERS + b"".join(gpadl(n, n) + open_(n, n) + device(n - 1, OPENED) for n in range(1, 5)) + CONTACT + b"".join(
