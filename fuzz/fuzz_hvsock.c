@@ -284,7 +284,8 @@ static void run(uint32_t unit)
 		l->told = true;
 		chan_hangup(&set, l->c);
 	}
-	if (!g->spoilt && !watch.raced && l->state == LINE_OVER && now < FOREVER_MS) {
+	/* Where the worker does not take what it is told, the process ends. */
+	if (!g->spoilt && !watch.raced && !set.lost && l->state == LINE_OVER && now < FOREVER_MS) {
 		ORACLE(g->hung_up, "a connection ends without a word");
 	}
 }

@@ -14,6 +14,43 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		}                         \
 	} while (0)
 
+/* Where the firmware says that its last event begins: right, at the header, in the middle, outside. */
+static void check_ends(const struct tcglog *l, const uint8_t *log, size_t size, size_t last,
+		       size_t end)
+{
+	struct tcglog again;
+	size_t n;
+
+	CHECK(tcglog_size(&again, log, size, last) == end && again.header == l->header);
+	CHECK(tcglog_size(&again, log, size, 0) == l->header);
+	CHECK(tcglog_size(&again, log, size, size) == 0);
+	CHECK(tcglog_size(&again, log, size, SIZE_MAX) == 0);
+	n = tcglog_size(&again, log, size, size / 2);
+	CHECK(n == 0 || (n > size / 2 && n <= size));
+	CHECK(tcglog_size(&again, log, l->header - 1, last) == 0);
+	for (uint32_t alg = 0; alg < 0x30; alg++) {
+		bool has = false;
+
+		for (uint32_t i = 0; i < l->alg_count; i++) {
+			has |= l->alg[i].id == alg;
+		}
+		CHECK(tcglog_has(l, (uint16_t)alg) == has);
+		CHECK(tcglog_digest_size((uint16_t)alg) <= 64);
+	}
+}
+
+/* Events `first` to `count` of the final table. */
+static void check_final(const struct tcglog *l, const uint8_t *p, size_t n, uint64_t count)
+{
+	size_t from = 0, bytes = 0, all = tcglog_events_size(l, p, n, count);
+
+	CHECK(tcglog_final(l, p, n, 0, count, &from, &bytes) && from == 0 && bytes == all);
+	CHECK(tcglog_final(l, p, n, count / 2, count, &from, &bytes) && from + bytes == all);
+	CHECK(!tcglog_final(l, p, n, count + 1, count, &from, &bytes));
+	CHECK(!tcglog_final(l, p, n, 0, count + 1, &from, &bytes));
+	CHECK(!tcglog_final(l, p, n, 0, UINT64_MAX, &from, &bytes));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *log = malloc(size == 0 ? 1 : size);
@@ -26,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(log, data, size);
 	if (tcglog_open(log, size, &l)) {
 		uint64_t count = 0;
+		size_t last = 0;
 
 		CHECK(l.header <= size && l.alg_count >= 1 && l.alg_count <= TCGLOG_ALG_MAX);
 		for (at = l.header; at < size; count++) {
@@ -35,12 +73,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				break;
 			}
 			CHECK(n >= 16 && n <= size - at);
+			last = at;
 			at += n;
 		}
 		CHECK(tcglog_events_size(&l, log + l.header, size - l.header, count) ==
 		      at - l.header);
 		CHECK(tcglog_events_size(&l, log + l.header, size - l.header, count + 1) ==
 		      SIZE_MAX);
+		check_ends(&l, log, size, last, at);
+		check_final(&l, log + l.header, size - l.header, count);
 	}
 	free(log);
 	return 0;
