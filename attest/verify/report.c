@@ -139,7 +139,9 @@ static bool only_listed(struct job *j, uint32_t pcr, const struct policy_list *l
 /* What ran before Redoubt is pinned: without that, other software could have made PCR 22 and all the rest. */
 static bool loader_judged(const struct policy *p)
 {
-	return !(p->boot_applications.any && p->pcr[4].any) &&
+	const uint32_t loader = 1u << 4 | 1u << 8 | 1u << 9;
+
+	return (p->unexplained & loader) == 0 && !(p->boot_applications.any && p->pcr[4].any) &&
 	       !(p->loader_commands.any && p->pcr[8].any) &&
 	       !(p->loaded_files.any && p->pcr[9].any);
 }

@@ -128,11 +128,11 @@ for pcr, what in ((8, "the loader ran another command, too"), (9, "the loader re
         judge(f"{what}, type {kind}", 3, "reference", with_log(lambda log: log.events.insert(14, (pcr, kind, b"linux /vmlinuz", {b: hashlib.new(b, b"linux /vmlinuz").digest() for b in log.banks}))))
 for pcr in (8, 9):
     judge(f"the loader measured nothing into PCR {pcr}", 3, "reference", with_log(lambda log: log.events.remove(next(e for e in log.events if e[0] == pcr))))
-for name in ("boot_applications", "loader_commands", "loaded_files"):
-    answer = judge(f"any {name}", 0, None, good, NONCE, policy | {name: "any"})
+for name, value in (("boot_applications", "any"), ("loader_commands", "any"), ("loaded_files", "any"), ("unexplained", [8])):
+    answer = judge(f"{value} as {name}", 0, None, good, NONCE, policy | {name: value})
     text = next((k["text"] for k in answer.get("checks", []) if k["id"] == "reference"), "")
     if "ANY LOADER" not in text or answer["attested"].get("loader_judged") is not False:
-        c.findings.append(f"any {name}: the answer does not say that the loader is not judged: {text}")
+        c.findings.append(f"{name}: the answer does not say that the loader is not judged: {text}")
 judge("pinned PCR", 0, None, good, NONCE, policy | {"pcrs": {"1-9,14": "any", "0": [pcrs["sha256", 0].hex()]}})
 judge("pinned PCR differs", 3, "reference", good, NONCE, policy | {"pcrs": {"1-9,14": "any", "0": ["00" * 32]}})
 
