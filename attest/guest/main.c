@@ -172,7 +172,7 @@ static const char *connect_remedy(int error)
 		       "it is busy";
 	case ECONNRESET:
 	case ECONNREFUSED:
-		return "the host ended the connection: ask again";
+		return "the host has no such service: is this a guest on Redoubt?";
 	default:
 		return "see the kernel's log";
 	}
