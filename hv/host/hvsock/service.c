@@ -7,6 +7,7 @@
 
 /* Packets that are looked at in one go; a guest cannot keep us here. */
 #define PACKETS_MAX 16
+#define TOO_MANY "too many requests: ask again in a few seconds"
 
 void service_init(struct service *s)
 {
@@ -79,6 +80,15 @@ static void refuse(struct line *l, int status, const char *why, uint64_t now_ms)
 	l->until_ms = now_ms + SERVICE_IDLE_MS;
 }
 
+static bool may_ask(struct service *s, uint64_t now_ms)
+{
+	if (s->second != now_ms / 1000) {
+		s->second = now_ms / 1000;
+		s->questions = 0;
+	}
+	return s->questions++ < SERVICE_QUESTIONS;
+}
+
 static void requested(struct service *s, struct line *l, const struct request *r, uint64_t now_ms)
 {
 	if (r->verb != REQUEST_REPORT) {
@@ -88,6 +98,10 @@ static void requested(struct service *s, struct line *l, const struct request *r
 	if (r->has_partition) {
 		refuse(l, 400, "partition: a guest is given its own report only; leave it out",
 		       now_ms);
+		return;
+	}
+	if (!may_ask(s, now_ms)) {
+		refuse(l, 503, TOO_MANY, now_ms);
 		return;
 	}
 	l->ticket = ++s->tickets;
@@ -243,7 +257,7 @@ void service_report(struct service *s, const struct pm_report *m, int agent, uin
 		refuse(l, 503, "attestd does not run on the host: its operator starts it", now_ms);
 		break;
 	default:
-		refuse(l, 503, "too many requests: ask again in a few seconds", now_ms);
+		refuse(l, 503, TOO_MANY, now_ms);
 		break;
 	}
 }

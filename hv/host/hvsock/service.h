@@ -20,6 +20,7 @@
 #define SERVICE_REPORT_MS 60000u /* quotes of slow TPMs, and those who were first */
 #define SERVICE_IDLE_MS 10000u   /* the guest does not read, or the agent stopped in the middle */
 #define SERVICE_RETRY_MS 20u     /* the manager's socket is full */
+#define SERVICE_QUESTIONS 16u    /* to the manager, in a second: it kills who asks far more often */
 #define SERVICE_ANSWER_MAX (256u + ATTEST_BUNDLE_MAX) /* attestd's header and a bundle */
 
 enum line_state {
@@ -53,6 +54,8 @@ struct line { /* a connection */
 struct service {
 	struct line of[SERVICE_LINES];
 	uint32_t tickets;
+	uint64_t second; /* of the clock, and questions in it */
+	uint32_t questions;
 };
 
 void service_init(struct service *s);

@@ -312,6 +312,25 @@ static void test_busy(void **state)
 	own_answer(503, "too many requests");
 }
 
+/* A guest that connects again and again does not make the manager kill this process. */
+static void test_questions(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < SERVICE_QUESTIONS; i++) {
+		wanted();
+		service_closed(&s, &channel);
+		service_opened(&s, &channel, NOW);
+		asked_count = asked_at = 0;
+	}
+	post("{\"nonce\": \"" NONCE "\"}");
+	own_answer(503, "too many requests");
+	service_closed(&s, &channel);
+	service_opened(&s, &channel, NOW + 1000);
+	say("POST /v1/report HTTP/1.1\r\nContent-Length: 45\r\n\r\n{\"nonce\": \"" NONCE "\"}");
+	step_at(NOW + 1000);
+	assert_int_equal(l->state, LINE_WANTED);
+}
+
 /* The answer to a connection that is gone does not go to another one. */
 static void test_stale_ticket(void **state)
 {
@@ -476,29 +495,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_report),
-		TEST(test_pieces),
-		TEST(test_largest_nonce),
-		TEST(test_other_machine),
-		TEST(test_other_verbs),
-		TEST(test_activate),
-		TEST(test_malformed),
-		TEST(test_too_long),
-		TEST(test_ends_in_the_middle),
-		TEST(test_no_agent),
-		TEST(test_busy),
-		TEST(test_stale_ticket),
-		TEST(test_bytes_behind),
-		TEST(test_bytes_behind_the_end),
-		TEST(test_not_a_packet),
-		TEST(test_other_packet),
-		TEST(test_broken_rings),
-		TEST(test_silent),
-		TEST(test_silent_agent),
-		TEST(test_slow_guest),
-		TEST(test_agent_breaks),
-		TEST(test_endless_agent),
-		TEST(test_strange_channels),
+		TEST(test_report),        TEST(test_pieces),        TEST(test_largest_nonce),
+		TEST(test_other_machine), TEST(test_other_verbs),   TEST(test_activate),
+		TEST(test_malformed),     TEST(test_too_long),      TEST(test_ends_in_the_middle),
+		TEST(test_no_agent),      TEST(test_busy),          TEST(test_questions),
+		TEST(test_stale_ticket),  TEST(test_bytes_behind),  TEST(test_bytes_behind_the_end),
+		TEST(test_not_a_packet),  TEST(test_other_packet),  TEST(test_broken_rings),
+		TEST(test_silent),        TEST(test_silent_agent),  TEST(test_slow_guest),
+		TEST(test_agent_breaks),  TEST(test_endless_agent), TEST(test_strange_channels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
