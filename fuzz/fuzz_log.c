@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void event(const struct log *l, const struct log_event *e, const uint8_t *data, size_t size)
 {
+	bool hashed = log_data_hashed(e);
 	struct span contents;
 
 	CHECK_FUZZ(e->pcr < TPM_PCRS && e->number == l->events && e->at < l->pos);
@@ -18,8 +19,8 @@ static void event(const struct log *l, const struct log_event *e, const uint8_t 
 		CHECK_FUZZ(e->digest[i] > data && e->digest[i] + l->bank[i].size <= data + size);
 	}
 	CHECK_FUZZ(log_startup_locality(e) >= -1 && log_startup_locality(e) <= 255);
-	CHECK_FUZZ(!log_remark(e) || log_data_hashed(e));
-	CHECK_FUZZ(!log_boot_variable(e) || !log_data_hashed(e));
+	CHECK_FUZZ(!log_remark(e) || hashed);
+	CHECK_FUZZ(!log_boot_variable(e) || !hashed);
 	if (log_variable_contents(e, &contents)) {
 		CHECK_FUZZ(contents.n <= e->data.n - 32 && (e->data.n - contents.n) % 2 == 0);
 		CHECK_FUZZ(contents.at + contents.n == e->data.at + e->data.n);
@@ -55,5 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	CHECK_FUZZ(l.banks >= 1 && l.banks <= TPM_BANKS_MAX && l.events <= LOG_EVENTS_MAX);
 	CHECK_FUZZ(step == LOG_END ? l.measured : why.what != NULL);
+	/* Whole, or it says what is not. */
+	CHECK_FUZZ(attest_boot_end(&boot) != NULL || boot.last == ATTEST_END);
 	return 0;
 }
