@@ -54,6 +54,7 @@ static void event(struct script *s)
 	CHECK_FUZZ(again.has_text == e.has_text && again.text.n == e.text.n &&
 		   again.key.n == e.key.n);
 	CHECK_FUZZ(attest_event_write(&e, out, n - 1) == 0);
+	CHECK_FUZZ(attest_event_write(&e, out, n % 8) == 0);
 }
 
 static void token(struct script *s)
@@ -113,6 +114,7 @@ static void log_entry(struct script *s)
 	CHECK_FUZZ(n <= size);
 	n = log_header_write(d, count, out, size);
 	CHECK_FUZZ(n <= size && (n == 0 || n == 32 + 16 + 12 + 4 * count + 1));
+	CHECK_FUZZ(log_header_write(d, TPM_BANKS_MAX + 1, out, size) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Seeds of attestd's reader of requests and of redoubt-report's of answers: http, answer. usage: fuzz/seeds/http.py"""
+"""Seeds of attestd's reader of requests, of redoubt-report's of answers, and of entries of a log: http, answer, attest_write. usage: fuzz/seeds/http.py"""
 import json
+import struct
 
 from records import write
 
@@ -65,5 +66,19 @@ def answers():
     yield "head_only", b"HTTP/1.1\r\n\r\n"
 
 
+def entries():
+    def one(room, *digests):
+        return bytes([2, len(digests)]) + struct.pack("<H", room) + b"".join(struct.pack("<HB", alg, n) + bytes(64) for alg, n in digests)
+
+    banks = [(4, 20), (0xB, 32), (0xC, 48), (0xD, 64), (0x12, 32), (0x99, 0)]
+    for n, digest in enumerate(banks):
+        yield f"entry_{n}", one(511, digest)
+    for room in (0, 3, 4, 11, 13, 40, 61, 62, 65, 80, 200):
+        yield f"room_{room}", one(room, *banks[:2])
+    yield "digest_long", one(511, (0xB, 65))
+    yield "no_banks", one(511)
+
+
 write("http", http())
+write("attest_write", entries())
 write("answer", answers())
