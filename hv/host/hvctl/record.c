@@ -50,9 +50,10 @@ static const char usage_text[] =
 	"usage: hvctl record NAME --out FILE [--seconds N] [--max-bytes N] [--json]\n"
 	"\n"
 	"Writes what the guest of a machine sends - channel messages, packets of its rings, port\n"
-	"accesses - to FILE, which is new and for root alone: it holds data of the guest. Ends after\n"
-	"N seconds (60; at most 86400), at N bytes (64 MiB), with the machine, or with Ctrl-C. Of a\n"
-	"machine that is off: from its start on. Nothing is recorded at any other time.\n"
+	"accesses, hypercalls, for which it waits - to FILE, which is new and for root alone: it\n"
+	"holds data of the guest. Ends after N seconds (60; at most 86400), at N bytes (64 MiB), with\n"
+	"the machine, or with Ctrl-C. Of a machine that is off: from its start on. Nothing is recorded\n"
+	"at any other time.\n"
 	"fuzz/seeds/from-recording makes inputs for the fuzzers of it.\n";
 
 static bool number(const char *text, uint64_t max, uint64_t *to)
