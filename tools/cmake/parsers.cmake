@@ -33,7 +33,7 @@ endfunction()
 # What only carries bytes, or goes through the owner's own tables: a fuzzer learns nothing from the numbers that these compare, and
 # tracing them is a quarter of a session's time. Their coverage is traced as everybody's.
 if(REDOUBT_FUZZ AND "${REDOUBT_ENGINE_FLAGS}" MATCHES "fuzzer-no-link")
-	foreach(source fuzz/gmem_watch.c hv/host/lib/chan.c hv/host/lib/ipc.c hv/host/lib/record.c hv/core/connect.c hv/core/cpu.c
+	foreach(source fuzz/gmem_watch.c hv/wire/vmbus_action.c hv/host/lib/chan.c hv/host/lib/ipc.c hv/host/lib/record.c hv/core/connect.c hv/core/cpu.c
 		hv/core/format.c hv/core/heap.c hv/core/launch.c hv/core/lock.c hv/core/log.c hv/core/npt.c hv/core/owner.c
 		hv/core/partition.c hv/core/pfn.c hv/core/time.c hv/core/vp.c)
 		set_property(SOURCE ${CMAKE_SOURCE_DIR}/${source} APPEND PROPERTY COMPILE_OPTIONS
@@ -175,6 +175,7 @@ function(redoubt_parser)
 	endif()
 	if(REDOUBT_FUZZ)
 		_redoubt_wire(${P_NAME} fuzz ${REDOUBT_ENGINE_FLAGS})
+		set_target_properties(wire_${P_NAME}_fuzz PROPERTIES REDOUBT_TRACED ON)
 	endif()
 	_redoubt_target(HOST wire_host FUZZ wire_fuzz)
 endfunction()
