@@ -189,7 +189,7 @@ static void wrong(struct guest *g, struct script *in, unsigned arg)
 		"GET /v1/ek HTTP/1.1\r\n\r\n",
 		"POST /v1/activate HTTP/1.1\r\nContent-Length: 33\r\n\r\n"
 		"{\"credential\":\"001122\",\"secret\":\"0",
-		"POST /v1/report HTTP/1.1\r\nContent-Length: 63\r\n\r\n"
+		"POST /v1/report HTTP/1.1\r\nContent-Length: 65\r\n\r\n"
 		"{\"nonce\":\"000102030405060708090a0b0c0d0e0f\", \"partition\": 123456}",
 		"POST /v1/report HTTP/1.1\r\nContent-Length: 14\r\n\r\n{\"nonce\":\"00\"}",
 		"GET / HTTP/1.0\r\n\r\n",

@@ -26,6 +26,26 @@ static void check_digests(const struct tpm2_digests *d)
 	}
 }
 
+/* Into the order of a log's banks: the same digests, or it says that one is missing. */
+static void check_order(const struct tpm2_digests *d, uint8_t pick)
+{
+	static const uint16_t alg[] = { TCG_ALG_SHA256, TCG_ALG_SHA1, TCG_ALG_SHA384 };
+	struct tcglog l = { .header = 60, .alg_count = 1 + pick % 3 };
+	struct tpm2_digests sorted = *d;
+
+	for (uint32_t i = 0; i < l.alg_count; i++) {
+		l.alg[i].id = alg[(i + pick / 3) % 3];
+		l.alg[i].size = (uint16_t)(tcglog_digest_size(l.alg[i].id) - (pick > 0xf0));
+	}
+	if (!tpm2_order(&sorted, &l)) {
+		return;
+	}
+	CHECK(sorted.count == l.alg_count);
+	for (uint32_t i = 0; i < l.alg_count; i++) {
+		CHECK(sorted.bank[i].alg == l.alg[i].id && sorted.bank[i].size == l.alg[i].size);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct tpm2_digests d;
@@ -70,7 +90,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (uint32_t i = 0; ok && i < d.count; i++) {
 			CHECK(d.bank[i].size == tcglog_digest_size(d.bank[i].alg));
 		}
+		check_order(&d, data[1]);
 		break;
+	}
+	if (data[0] % 4 == 0 && size <= TPM2_EVENT_MAX + 1) {
+		uint8_t command[TPM2_EVENT_MAX + 64];
+
+		CHECK((tpm2_put_pcr_event(command, 8, answer, size) == 0) ==
+		      (size > TPM2_EVENT_MAX));
 	}
 	CHECK(!ok || tpm2_answer_code(answer, size) == TPM2_RC_SUCCESS);
 	free(answer);

@@ -46,6 +46,7 @@ def session():
     yield "reset", open_ + ask() + run + r(17, 255) + open_ + ask() + run + answered
     yield "stale", open_ + ask() + run + r(17, 0, 9, 0, 0, 0) + close + report(0)
     yield "three", b"".join(r(0, i) + r(2, i, 0, *range(16)) + r(18, i) for i in range(3)) + report(0) + attestd(7) + run
+    yield "questions", (open_ + ask(0) + run + close) * 18 + open_ + ask(0) + run + take * 2 + fin + run + close
     yield "manager_full", open_ + r(16, 1, 2) + ask() + run * 4 + answered
     yield "worker_full", open_ + r(16, 0, 1) + fin + run + close
     yield "race", open_ + ask() + r(15, 0, 1, 0, 0, 0, 0x40, 0, 0, 4, 1, 2, 3, 4) + run * 2 + answered
