@@ -194,6 +194,11 @@ endfunction()
 function(redoubt_core)
 	_redoubt_words(redoubt_core "" "")
 	_redoubt_target(HOST core_host wire_host FUZZ core_fuzz wire_fuzz)
+	if(REDOUBT_HOST)
+		# The core is started once: an input must not notice which ones ran before it.
+		add_test(NAME again.${P_NAME} COMMAND replay_${P_NAME} ${CMAKE_SOURCE_DIR}/${P_CORPUS} ${CMAKE_SOURCE_DIR}/${P_CORPUS})
+		set_tests_properties(again.${P_NAME} PROPERTIES LABELS "replay" TIMEOUT 300)
+	endif()
 	if(REDOUBT_FUZZ AND "${REDOUBT_ENGINE_FLAGS}" MATCHES "address")
 		target_compile_options(fuzz_${P_NAME} PRIVATE -fsanitize-address-use-after-return=never) # as the core
 	endif()
