@@ -30,7 +30,7 @@ memory: 128
 vps: 1
 kernel: /vm/guest.bz
 initrd: /vm/report.gz
-cmdline: console=ttyS0 quiet panic=-1 vm=hvsock,{check}:{data} vmend=wait
+cmdline: console=ttyS0 quiet panic=-1 vm=hvsock,{checks}:{data} vmend=wait
 attest: {attest}
 disks:
   - path: /run/report.img
@@ -101,8 +101,8 @@ class Site:
             raise mc.SetupError(f"no redoubt-report in {product.folder}: run 'tools/dev build'")
         shutil.copyfile(images.guest_initramfs(guest, {"redoubt-report": tool}, ("hv_sock",)), x / "report.gz")
         self.data = os.urandom(64).hex()            # what the guest wants its report for
-        for name, check, attest in (("own", "report", "true"), ("silent", "noreport", "false")):
-            (x / f"{name}.yaml").write_text(REPORTER.format(name=name, check=check, data=self.data, attest=attest))
+        for name, checks, attest in (("own", "hvdeep,report", "true"), ("silent", "noreport", "false")):
+            (x / f"{name}.yaml").write_text(REPORTER.format(name=name, checks=checks, data=self.data, attest=attest))
         files = {**product.guest_extras(kernel), "attestd": product.folder / "attestd", **with_libraries(product.folder / "attestd"),
                  "attesthost.sh": images.GUEST / "attesthost.sh"}
         self.initrd = images.initramfs(kern, files, modules=images.MODULES + ("crc32c_generic", "ext4"))

@@ -2,7 +2,7 @@
 /*
  * Checks inside a test guest that a shell cannot make, and two for the root. usage:
  *   vmtest disk DEVICE | work DEVICE | ioerror DEVICE read|write | clock | smp | spin SECONDS | count SECONDS ROUNDS |
- *          serve FILE | fetch ADDRESS FILE | absent | drain | hvsock
+ *          serve FILE | fetch ADDRESS FILE | absent | drain | hvsock | hvdeep
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -365,6 +365,44 @@ static int hvsock(void)
 	return 0;
 }
 
+/* A request whose reading takes memory and stack in the host's process: it is refused, and the process lives. */
+static int hvsock_deep(void)
+{
+	struct sockaddr_vm from = { .svm_family = AF_VSOCK,
+				    .svm_cid = VMADDR_CID_ANY,
+				    .svm_port = 701 };
+	struct sockaddr_vm to = { .svm_family = AF_VSOCK,
+				  .svm_cid = VMADDR_CID_HOST,
+				  .svm_port = ATTEST_PORT };
+	struct timeval patience = { .tv_sec = 30 };
+	static char text[8192 + 64], answer[600];
+	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+	size_t at = 0, got = 0;
+	ssize_t n;
+
+	at = (size_t)sprintf(text, "POST /v1/report HTTP/1.1\r\nContent-Length: 8192\r\n\r\n");
+	memset(text + at, '[', 8192);
+	at += 8192;
+	if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof(from)) != 0) {
+		return fail("hvdeep", "socket");
+	}
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 ||
+	    send(fd, text, at, 0) != (ssize_t)at) {
+		return fail("hvdeep", "request");
+	}
+	while ((n = recv(fd, answer + got, sizeof(answer) - 1 - got, 0)) > 0) {
+		got += (size_t)n;
+	}
+	close(fd);
+	if (n < 0 || strncmp(answer, "HTTP/1.1 400 ", 13) != 0) {
+		return fail("hvdeep", "answer");
+	}
+	printf("VM pass hvdeep refused\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -394,6 +432,9 @@ int main(int argc, char **argv)
 	}
 	if (argc >= 2 && strcmp(argv[1], "absent") == 0) {
 		return absent();
+	}
+	if (argc >= 2 && strcmp(argv[1], "hvdeep") == 0) {
+		return hvsock_deep();
 	}
 	if (argc >= 2 && strcmp(argv[1], "hvsock") == 0) {
 		return hvsock();
