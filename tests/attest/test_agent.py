@@ -93,7 +93,7 @@ try:
     status, keys = ask("/v1/ek")
     check(status == 200 and set(keys) == {"ek", "ak"}, f"/v1/ek: {status} {list(keys)}")
     ak = bytes.fromhex(keys["ak"])
-    check(ak[2:12] == bytes.fromhex("0023000b000500720000"), f"AK: {ak[:12].hex()}: not ECC, SHA-256, 0x00050072")
+    check(ak[2:12] == bytes.fromhex("0023000b000504720000"), f"AK: {ak[:12].hex()}: not ECC, SHA-256, 0x00050472")
     check(bytes.fromhex(keys["ek"])[2:10] == bytes.fromhex("0001000b000300b2"), "EK: not RSA, SHA-256, 0x000300b2")
 
     # a credential for these keys is opened; for another AK, or nonsense, not

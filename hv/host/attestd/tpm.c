@@ -72,9 +72,10 @@ static TPM2B_PUBLIC ak_template(void)
 
 	a->type = TPM2_ALG_ECC;
 	a->nameAlg = TPM2_ALG_SHA256;
-	a->objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-			      TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
-			      TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT;
+	a->objectAttributes =
+		TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+		TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT |
+		TPMA_OBJECT_NODA; /* the empty password cannot be guessed: machines that lose power must not lock the key */
 	a->parameters.eccDetail.symmetric.algorithm = TPM2_ALG_NULL;
 	a->parameters.eccDetail.scheme.scheme = TPM2_ALG_ECDSA;
 	a->parameters.eccDetail.scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA256;
