@@ -97,11 +97,39 @@ static void close_at(struct edit *e, size_t at, size_t n)
 	e->size -= n;
 }
 
+#define AROUND_MAX 8u
+
+/* Numbers before this one that count up to the same end: what is around a part is as much longer as the part is. */
+static unsigned around(const struct edit *e, const struct field *f, size_t end, struct field *found)
+{
+	static const struct field kinds[] = { { 0, 1, false, false },
+					      { 0, 2, true, false },
+					      { 0, 2, false, false },
+					      { 0, 4, true, false },
+					      { 0, 4, false, false } };
+	unsigned count = 0;
+
+	for (size_t at = 0; at < f->at; at++) {
+		for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]) && count < AROUND_MAX;
+		     k++) {
+			struct field one = kinds[k];
+
+			one.at = at;
+			if (at + one.width <= f->at && get(e, &one) == end - at - one.width) {
+				found[count++] = one;
+			}
+		}
+	}
+	return count;
+}
+
 /* What the number counts becomes longer or shorter by a few bytes, at its end or at its beginning, and the number says so. */
 static void resize(struct edit *e, const struct field *f)
 {
 	size_t begin = f->at + f->width, n = 1 + any(e, any(e, 3) == 0 ? 40 : 4), at;
+	struct field other[AROUND_MAX];
 	uint64_t v = get(e, f);
+	unsigned others;
 
 	if (v > e->size - begin) {
 		begin = f->at; /* a size that counts itself */
@@ -110,11 +138,15 @@ static void resize(struct edit *e, const struct field *f)
 		return;
 	}
 	at = any(e, 3) == 0 && begin != f->at ? begin : begin + v;
+	others = any(e, 4) != 0 ? around(e, f, begin + v, other) : 0;
 	if (any(e, 2) == 0) {
 		if (n < v && at + n <= e->size) {
 			at = at >= begin + n && at != begin ? at - n : begin;
 			close_at(e, at, n);
 			put(e, f, v - n);
+			for (unsigned i = 0; i < others; i++) {
+				put(e, &other[i], get(e, &other[i]) - n);
+			}
 		}
 		return;
 	}
@@ -124,6 +156,9 @@ static void resize(struct edit *e, const struct field *f)
 							 : e->data[at != 0 ? at - 1 : 0];
 		}
 		put(e, f, v + n);
+		for (unsigned i = 0; i < others; i++) {
+			put(e, &other[i], get(e, &other[i]) + n);
+		}
 	}
 }
 
@@ -180,6 +215,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 		switch (any(&e, 8)) {
 		case 0:
 			to_the_end(&e, &f);
+			break;
+		case 6: /* cut off */
+			e.size = 1 + any(&e, e.size);
 			break;
 		case 7:
 			fill(&e, f.at);
