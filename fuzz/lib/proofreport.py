@@ -125,15 +125,15 @@ def write(a, defects, kept):
     """Writes the page; 0."""
     table, sums = _defects(defects, kept)
     dates = sorted(r["began"][:10] for r in kept.lines if r.get("began"))
-    commits = sorted({r["commit"] for r in kept.lines if r.get("commit")})
+    commits = {r["commit"] for r in kept.lines if r.get("commit")}
     cpu = sum(r["cpu"] for r in kept.lines if r["what"] == "trial")
-    budgets = sorted({r["budget"] for d in defects.values() for e in trials.ENGINES for r in kept.trials(d, e).values() if not r["found"]})
+    budgets = sorted({round(r["budget"]) for d in defects.values() for e in trials.ENGINES for r in kept.trials(d, e).values() if not r["found"]})
     whole = sum(all(len(kept.trials(d, e)) >= 3 and all(r["found"] or r["budget"] >= AIM for r in kept.trials(d, e).values())
                     for e in trials.ENGINES) for d in defects.values())
     text = f"""# Does the fuzzing find bugs?
 
 Made by `fuzz/proof --report` on {time.strftime('%Y-%m-%d')} from {len(kept.lines)} results of {dates[0] if dates else 'no day'} to {dates[-1] if dates else 'none'}
-(commits {', '.join(commits) or 'none'}); a machine with {os.cpu_count()} processors that others use, too; {cpu / 60:.0f} CPU minutes of fuzzing.
+(at {len(commits)} commits); a machine with {os.cpu_count()} processors that others use, too; {cpu / 60:.0f} CPU minutes of fuzzing.
 [docs/fuzzing.md](fuzzing.md) says how it is measured.
 
 ## Planted defects
