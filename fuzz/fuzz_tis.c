@@ -522,6 +522,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fake_bare();
 		CHECK_FUZZ(report_key_make(NULL, 0) == ATTEST_OK);
 	}
+	fake_select(0);
 	script = (struct script){ data, size, 0 };
 	(void)script_action(&script, &setup);
 	machine(&setup);

@@ -48,6 +48,7 @@ void fake_fail(const char *what, uint64_t value)
 
 void fake_select(uint32_t cpu)
 {
+	relaxed = 0; /* whoever chooses a CPU begins something new */
 	selected = cpu;
 }
 
