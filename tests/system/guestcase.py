@@ -37,7 +37,7 @@ GROUP_TESTS = {             # of vmcases.sh, in order; those of guests and sandb
 }
 LIFE = ("errors", "record", "work", "reboot", "reconnect", "ps", "kill", "worker", "stop", "halt", "keep")
 ON_WORK = ("ps", "kill", "worker")     # groups that use the guest of "work"
-PROGRAMS = ("vmworker", "storvsp", "netvsp", "ic", "console", "vswitch")
+PROGRAMS = ("vmworker", "storvsp", "netvsp", "ic", "hvsock", "console", "vswitch")
 PROCESSES = ("vswitch", "w/vmworker", "w/storvsp", "w/netvsp0", "w/ic", "w/console")
 
 # Rules of mitigations/sandbox policies that no run of these tests reaches, and why.
@@ -140,10 +140,11 @@ def _spec(case, product, tests):
     if programs:
         groups.append("sandbox")
     extra = product.guest_extras(case.kernel)
+    reports = ({"redoubt-report": product.folder / "redoubt-report"}, ("hv_sock",)) if "hvsock" in programs else ()
     for name in {case.small, *(k for k, _ in guests)}:
         kern = images.kernel(name)
         extra[f"{name}.bz"] = kern.image
-        extra[f"{name}.gz"] = images.guest_initramfs(kern)
+        extra[f"{name}.gz"] = images.guest_initramfs(kern, *reports)
     extra["vmcases.sh"] = images.GUEST / "vmcases.sh"
     extra["vmcases.conf"] = "".join(f'{key}="{value}"\n' for key, value in (
         ("GROUPS_WANTED", " ".join(groups)), ("GUESTS", " ".join(f"{k}:{v}" for k, v in guests)), ("SMALL", case.small),
