@@ -5,6 +5,7 @@ status 77 without). usage: test_agent.py PRODUCT_BUILD_FOLDER"""
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -47,10 +48,10 @@ def start_tpm():
     return p
 
 
-def start_agent():
+def start_agent(**words):
     (folder / "agent.sock").unlink(missing_ok=True)
     p = subprocess.Popen([agent, "--socket", folder / "agent.sock", "--tpm", folder / "tpm.sock", "--event-log", folder / "events"],
-                         stderr=open(folder / "log", "wb"))
+                         stderr=open(folder / "log", "wb"), env=os.environ | words)
     wait_for(folder / "agent.sock", p, "attestd")
     return p
 
@@ -146,6 +147,33 @@ try:
     check(stat.S_IMODE(os.stat(folder / "agent.sock").st_mode) == 0o600, "others may connect")
     for name in ("mnt", "net", "ipc", "uts", "cgroup"):
         check(os.readlink(f"/proc/{process.pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"), f"namespace {name} is not its own")
+
+    # each rule of its filter is needed: without it, one of these requests ends it
+    subprocess.run(["tpm2_makecredential", "-T", "none", "-u", folder / "ek", "-s", folder / "secret", "-n", "000b" + hashlib.sha256(ak[2:]).hexdigest(), "-o", folder / "credential"], check=True, capture_output=True)
+    data = (folder / "credential").read_bytes()[8:]
+    n = 2 + int.from_bytes(data[:2], "big")
+    good_secret = {"credential": data[:n].hex(), "secret": data[n:].hex()}
+    text = (Path(__file__).resolve().parents[2] / "hv/host/attestd/policy.c").read_text()
+    for number, rule in enumerate(re.findall(r"SANDBOX_(?:ANY|IOCTL)\((\w+)", text)):
+        if rule.startswith("RD_IOCTL") or rule == "clock_gettime":
+            continue        # no hypervisor is here, and the clock is read without the kernel
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        tpm.terminate()
+        tpm.wait()
+        tpm = start_tpm()
+        process = start_agent(REDOUBT_SANDBOX_WITHOUT=str(number))
+        for words in (("/v1/ek",), ("/v1/activate", good_secret), ("/v1/report", {"nonce": "00" * 32})):
+            try:
+                ask(*words)
+            except (OSError, IndexError):
+                break
+        try:
+            code = process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            code = "alive"
+        check(code == -signal.SIGSYS, f"without its rule {number}, {rule}: {code}")
+    subprocess.run(["tpm2_dictionarylockout", "-c"], env=os.environ | {"TPM2TOOLS_TCTI": f"swtpm:path={folder / 'tpm.sock'}"}, capture_output=True)
 
     # the same TPM has the same keys again
     process.send_signal(signal.SIGTERM)
