@@ -3,26 +3,18 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hv/host/attestd/attestd.h"
+#include "hv/host/lib/clock.h"
 
 #define SERVE_MS 5000
-
-static int64_t now_ms(void)
-{
-	struct timespec t = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Waits until the socket can do it, but not beyond `end`. */
 static bool wait_for(int fd, short what, int64_t end)
 {
 	struct pollfd p = { .fd = fd, .events = what };
-	int64_t left = end - now_ms();
+	int64_t left = end - (int64_t)clock_now_ms();
 
 	return left > 0 && poll(&p, 1, (int)left) == 1;
 }
@@ -70,7 +62,7 @@ static void send_answer(int fd, const struct answer *a)
 			 "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
 			 "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
 			 a->status, phrase(a->status), a->type, a->n);
-	int64_t end = now_ms() + SERVE_MS;
+	int64_t end = (int64_t)clock_now_ms() + SERVE_MS;
 
 	if (n > 0 && send_all(fd, (const uint8_t *)head, (size_t)n, end)) {
 		(void)send_all(fd, a->body, a->n, end);
@@ -81,7 +73,7 @@ static void send_answer(int fd, const struct answer *a)
 static bool receive(int fd, struct request *r, struct answer *to)
 {
 	static char bytes[HTTP_REQUEST_MAX];
-	int64_t end = now_ms() + SERVE_MS;
+	int64_t end = (int64_t)clock_now_ms() + SERVE_MS;
 	size_t n = 0;
 
 	to->status = 0;

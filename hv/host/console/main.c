@@ -8,11 +8,11 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hv/host/console/policy.h"
 #include "hv/host/console/store.h"
+#include "hv/host/lib/clock.h"
 #include "hv/host/lib/start.h"
 
 #define CHUNK 4096
@@ -33,14 +33,6 @@ struct console {
 
 static struct console console;
 static struct ipc_message *message;
-
-static uint64_t now_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void set_nonblocking(int fd)
 {
@@ -121,7 +113,7 @@ static bool type(void)
 
 static void tell(void)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_now_ms();
 
 	if (console.changed && now - console.told_ms >= STATUS_MS) {
 		if (ipc_send(IPC_CONTROL_FD, PM_STATUS_CONSOLE, &console.status,

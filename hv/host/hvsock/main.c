@@ -6,11 +6,11 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hv/host/hvsock/policy.h"
 #include "hv/host/hvsock/service.h"
+#include "hv/host/lib/clock.h"
 #include "hv/host/lib/start.h"
 
 enum place {
@@ -26,17 +26,9 @@ static struct chan_set channels;
 static struct gmem memory;
 static struct ipc_message *message;
 
-static uint64_t now_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void opened(struct chan *c)
 {
-	service_opened(&service, c, now_ms());
+	service_opened(&service, c, clock_now_ms());
 }
 
 static void closing(struct chan *c)
@@ -86,7 +78,7 @@ static bool obey(void)
 		service_report(&service, &message->report,
 			       message->report.error == PM_REPORT_GOOD ? ipc_take_fd(message, 0)
 								       : -1,
-			       now_ms());
+			       clock_now_ms());
 	} else {
 		start_log("message %d from the manager is not for hvsock", (int)message->type);
 	}
@@ -131,7 +123,7 @@ static void serve(struct line *l, bool signalled, bool answer, uint64_t now)
 /* false: leave. */
 static bool step(const struct pollfd poll_set[PLACES])
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_now_ms();
 
 	for (unsigned int i = 0; i < SERVICE_LINES; i++) {
 		/* No connection came or went since the poll: worker and manager come last. */
@@ -161,7 +153,7 @@ static void loop(void)
 			poll_set[PLACE_AGENTS + i].fd = service_room(l) != 0 ? l->agent : -1;
 			poll_set[PLACE_AGENTS + i].events = POLLIN;
 		}
-		if (poll(poll_set, PLACES, service_wait(&service, now_ms())) < 0) {
+		if (poll(poll_set, PLACES, service_wait(&service, clock_now_ms())) < 0) {
 			if (errno == EINTR) {
 				continue;
 			}

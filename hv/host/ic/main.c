@@ -7,6 +7,7 @@
 
 #include "hv/host/ic/component.h"
 #include "hv/host/ic/policy.h"
+#include "hv/host/lib/clock.h"
 #include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
 
@@ -22,14 +23,6 @@ static struct gmem memory;
 static struct ipc_message *message;
 static uint64_t told_ms;
 
-static uint64_t now_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static uint64_t host_time(void)
 {
 	struct timespec now = { 0 };
@@ -40,7 +33,7 @@ static uint64_t host_time(void)
 
 static void opened(struct chan *c)
 {
-	component_opened(&components, c, now_ms());
+	component_opened(&components, c, clock_now_ms());
 }
 
 static void closing(struct chan *c)
@@ -112,7 +105,7 @@ static int timeout_ms(uint64_t now)
 /* false: leave. */
 static bool step(const struct pollfd poll_set[PLACES])
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_now_ms();
 
 	if (poll_set[PLACE_CONTROL].revents != 0 && !obey()) {
 		return false;
@@ -152,7 +145,7 @@ static void loop(void)
 			poll_set[PLACE_COMPONENTS + i].fd = listens ? p->c->fd : -1;
 			poll_set[PLACE_COMPONENTS + i].events = POLLIN;
 		}
-		if (poll(poll_set, PLACES, timeout_ms(now_ms())) < 0) {
+		if (poll(poll_set, PLACES, timeout_ms(clock_now_ms())) < 0) {
 			if (errno == EINTR) {
 				continue;
 			}

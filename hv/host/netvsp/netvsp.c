@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a netvsp: its channel, its state over a restart, its loop. */
 #include "hv/host/netvsp/netvsp.h"
+#include "hv/host/lib/clock.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "hv/host/lib/record.h"
 #include "hv/host/lib/start.h"
@@ -84,14 +84,6 @@ void netvsp_init(struct netvsp *n, struct netvsp_state *state, const uint8_t mac
 	chan_init(&n->set, &n->mem, worker);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t = { 0, 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Tells the manager at most once a second. Milliseconds until there is something to tell, -1: nothing. */
 static int report(struct netvsp *n)
 {
@@ -105,7 +97,7 @@ static int report(struct netvsp *n)
 	    now.dropped == n->reported.dropped) {
 		return -1;
 	}
-	time = now_ms();
+	time = clock_now_ms();
 	if (time < due) {
 		return (int)(due - time);
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv/host/vmmgr/loop.h"
+#include "hv/host/lib/clock.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 static int epoll = -1;
@@ -13,10 +13,7 @@ static struct timer *timers;
 
 uint64_t loop_now_ms(void)
 {
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_now_ms();
 }
 
 bool loop_init(void)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Ports come and go as the manager says. */
 #include "hv/host/vswitch/vswitch.h"
+#include "hv/host/lib/clock.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hv/host/lib/start.h"
@@ -117,14 +117,6 @@ static bool serve_control(struct vswitch *v)
 	return true;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t = { 0, 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Tells the manager at most once a second. Milliseconds until there is something to tell, -1: nothing. */
 static int report(struct vswitch *v)
 {
@@ -135,7 +127,7 @@ static int report(struct vswitch *v)
 	    now.dropped == v->reported.dropped) {
 		return -1;
 	}
-	time = now_ms();
+	time = clock_now_ms();
 	if (time < due) {
 		return (int)(due - time);
 	}
