@@ -224,8 +224,9 @@ static void step_for(unsigned arg)
 	watch_host(400 * 600);
 	alive = netvsp_step(&n, timeouts[arg % 3]);
 	watch_guest();
-	CHECK_FUZZ(n.chan == NULL || n.chan->open);
-	CHECK_FUZZ(n.state->session.outstanding <= n.state->session.sections || !alive);
+	/* Without a channel the session is what an earlier process left: opening counts it anew. */
+	CHECK_FUZZ(n.chan == NULL ||
+		   (n.chan->open && n.state->session.outstanding <= n.state->session.sections));
 }
 
 static void step(void)
