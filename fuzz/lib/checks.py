@@ -54,6 +54,11 @@ def split(text, operator):
     return [*parts, text[start:]]
 
 
+def operands(condition):
+    """Operands of || of a condition; one with ?: is one, as that binds less."""
+    return [condition] if len(split(condition, "?")) > 1 else split(condition, "||")
+
+
 class Numbered:
     """A copy with its checks: text, and list of (number, line, text of the condition)."""
 
@@ -97,7 +102,7 @@ class Numbered:
                 if rest[close:].startswith("} else") or not last or ACCEPTS.match(said) and said != "return;" or not (
                         REFUSES.match(said) or constants and CONSTANT.match(said)):
                     continue
-                parts = split(body[match.end():end], "||")
+                parts = operands(body[match.end():end])
                 new = "||".join(self._wrap(p, "PLANTED_REFUSES", here + body.count("\n", match.end(), match.end() + sum(
                     len(q) + 2 for q in parts[:i]))) for i, p in enumerate(parts))
                 out += [body[at:match.end()], new]

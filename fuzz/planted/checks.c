@@ -35,7 +35,8 @@ static struct input {
 	uint8_t *bytes;
 	size_t n;
 	uint64_t verdict;
-	bool stable;
+	bool stable,
+		alone; /* alone: in a child of its own, as the program keeps something from one run to the next */
 	uint8_t hit[CHECKS_MAX];
 } *input;
 static unsigned inputs, checks;
@@ -70,6 +71,49 @@ static uint64_t run(const uint8_t *bytes, size_t n, unsigned deleted)
 	return planted_verdict;
 }
 
+static void limit_time(bool on)
+{
+	const struct itimerval limit = { .it_value = { on ? LIMIT : 0, 0 } };
+
+	(void)setitimer(ITIMER_PROF, &limit, NULL);
+}
+
+/*
+ * What the caller goes on with is not changed by this run: it is a child's. What the program keeps (numbers of partitions, the time, what
+ * is free in a heap) is the same for each run that begins here. false: it ended, leaked or took too long.
+ */
+static bool run_alone(const uint8_t *bytes, size_t n, unsigned deleted, uint64_t *verdict)
+{
+	static const int deadly[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP, SIGFPE };
+	static uint64_t *shared;
+	int status = 0;
+	pid_t child;
+
+	if (shared == NULL) {
+		shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (shared == MAP_FAILED) {
+			_exit(2);
+		}
+	}
+	child = fork();
+	if (child == 0) {
+		for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
+			(void)signal(deadly[i], SIG_DFL);
+		}
+		__sanitizer_set_death_callback(NULL);
+		(void)dup2(open("/dev/null", O_WRONLY), 2);
+		limit_time(true);
+		*shared = run(bytes, n, deleted);
+		_exit(__lsan_do_recoverable_leak_check() != 0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child) {
+		_exit(2);
+	}
+	*verdict = *shared;
+	return status == 0;
+}
+
 static void load(const char *folder)
 {
 	DIR *dir = opendir(folder);
@@ -97,30 +141,63 @@ static void load(const char *folder)
 
 static void without(unsigned n)
 {
-	struct itimerval limit = { .it_value = { LIMIT, 0 } };
-	int null = open("/dev/null", O_WRONLY);
+	uint64_t v;
 
-	(void)dup2(null, 2);
-	(void)setitimer(ITIMER_PROF, &limit, NULL);
 	for (unsigned i = 0; i < inputs; i++) {
-		uint64_t v = input[i].hit[n] != 0 ? run(input[i].bytes, input[i].n, n) : 0;
-
-		if (input[i].hit[n] != 0 && input[i].stable && v != input[i].verdict) {
+		if (input[i].hit[n] == 0 || !input[i].alone) {
+			continue;
+		}
+		if (!run_alone(input[i].bytes, input[i].n, n, &v)) {
+			_exit(4);
+		}
+		if (v != input[i].verdict) {
+			_exit(3);
+		}
+	}
+	(void)dup2(open("/dev/null", O_WRONLY), 2);
+	limit_time(true);
+	for (unsigned i = 0; i < inputs; i++) {
+		v = input[i].hit[n] != 0 && !input[i].alone ? run(input[i].bytes, input[i].n, n)
+							    : input[i].verdict;
+		if (input[i].stable && v != input[i].verdict) {
 			_exit(3);
 		}
 	}
 	_exit(__lsan_do_recoverable_leak_check() != 0 ? 4 : 0);
 }
 
+/* What this input's verdict is, and which checks it reaches with what they refuse. */
+static void judge(struct input *in)
+{
+	(void)run(in->bytes, in->n, 0); /* what is made once is made now */
+	memset(planted_hit, 0, sizeof(planted_hit));
+	in->verdict = run(in->bytes, in->n, 0);
+	memcpy(in->hit, planted_hit, sizeof(in->hit));
+	in->stable = run(in->bytes, in->n, 0) == in->verdict;
+}
+
+/* Each child of this program, as it is now, says the same of this input, or it is run as the others, for what ends it. */
+static void judge_alone(struct input *in)
+{
+	uint64_t first, second;
+
+	in->alone = run_alone(in->bytes, in->n, 0, &first) &&
+		    run_alone(in->bytes, in->n, 0, &second) && first == second;
+	in->stable = in->alone;
+	in->verdict = in->alone ? first : in->verdict;
+}
+
 static void replay(const char *folder)
 {
 	load(folder);
 	for (unsigned i = 0; i < inputs; i++) {
-		(void)run(input[i].bytes, input[i].n, 0); /* what is made once is made now */
-		memset(planted_hit, 0, sizeof(planted_hit));
-		input[i].verdict = run(input[i].bytes, input[i].n, 0);
-		memcpy(input[i].hit, planted_hit, sizeof(planted_hit));
-		input[i].stable = run(input[i].bytes, input[i].n, 0) == input[i].verdict;
+		judge(&input[i]);
+	}
+	for (unsigned i = 0; i < inputs;
+	     i++) { /* after all the others: nothing is kept from now on */
+		if (!input[i].stable) {
+			judge_alone(&input[i]);
+		}
 	}
 	for (unsigned n = 1; n <= checks; n++) {
 		unsigned hits = 0;
@@ -191,42 +268,38 @@ static void look_for(void)
 	}
 }
 
-static bool notices(const uint8_t *data, size_t size, unsigned n, uint64_t with)
+static bool notices_alone(const uint8_t *data, size_t size, unsigned n)
 {
-	const struct itimerval limit = { .it_value = { LIMIT, 0 } },
-			       none = { .it_value = { 0, 0 } };
-	bool differs;
+	uint64_t first, second, missing;
 
-	(void)setitimer(ITIMER_PROF, &limit, NULL);
-	differs = run(data, size, n) != with;
-	(void)setitimer(ITIMER_PROF, &none, NULL);
-	return differs && run(data, size, 0) == with;
+	return run_alone(data, size, 0, &first) && run_alone(data, size, 0, &second) &&
+	       first == second && (!run_alone(data, size, n, &missing) || missing != first);
 }
 
 /* In a child at first: most of those that end the program do so at once, and to start it anew takes longer than a child. */
-static bool child_notices(const uint8_t *data, size_t size, unsigned n, uint64_t with)
+static bool notices(const uint8_t *data, size_t size, unsigned n, uint64_t with)
 {
-	static const int deadly[] = { SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP, SIGFPE };
-	int status = 0;
-	pid_t child = fork();
+	static uint8_t tried[CHECKS_MAX];
+	static bool kept; /* the program keeps something: in children only */
+	bool differs;
 
-	if (child == 0) {
-		for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
-			(void)signal(deadly[i], SIG_DFL);
-		}
-		__sanitizer_set_death_callback(NULL);
-		(void)dup2(open("/dev/null", O_WRONLY), 2);
-		_exit(notices(data, size, n, with) ? 3 : 0);
+	if (kept || tried[n] < IN_A_CHILD) {
+		tried[n] = (uint8_t)(tried[n] + !kept);
+		return notices_alone(data, size, n);
 	}
-	if (child < 0 || waitpid(child, &status, 0) != child) {
-		return notices(data, size, n, with);
+	limit_time(true);
+	differs = run(data, size, n) != with;
+	limit_time(false);
+	if (differs && run(data, size, 0) != with) {
+		kept = true;
+		return notices_alone(data, size, n);
 	}
-	return status != 0;
+	return differs;
 }
 
 int __wrap_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static uint8_t hit[CHECKS_MAX], tried[CHECKS_MAX];
+	static uint8_t hit[CHECKS_MAX];
 	uint64_t with;
 
 	memset(planted_hit, 0, sizeof(planted_hit));
@@ -241,13 +314,11 @@ int __wrap_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(now->bytes, data, size);
 		now->n = (uint32_t)size;
 		now->without = n;
-		if (tried[n] < IN_A_CHILD ? child_notices(data, size, n, with)
-					  : notices(data, size, n, with)) {
+		if (notices(data, size, n, with)) {
 			(void)snprintf(name, sizeof(name), "%u", n);
 			leave(name, data, size);
 			wanted[n] = 0;
 		}
-		tried[n] = (uint8_t)(tried[n] + (tried[n] < IN_A_CHILD));
 		now->without = 0;
 	}
 	memcpy(planted_hit, hit, sizeof(hit));
