@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -156,6 +157,23 @@ void start_map_memory(struct gmem *m, int fd, uint64_t bytes)
 	(void)madvise(base, bytes, MADV_DONTDUMP);
 	m->base = base;
 	m->size = bytes;
+}
+
+void *start_map_state(int fd, size_t bytes)
+{
+	struct stat st;
+	void *state;
+
+	if (fstat(fd, &st) != 0 ||
+	    ((uint64_t)st.st_size < bytes && ftruncate(fd, (off_t)bytes) != 0)) {
+		start_fail("state: %s", strerror(errno));
+	}
+	state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (state == MAP_FAILED) {
+		start_fail("state: %s", strerror(errno));
+	}
+	(void)close(fd);
+	return state;
 }
 
 void start_done(struct ipc_message *m, const struct sandbox_policy *policy)

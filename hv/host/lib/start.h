@@ -15,6 +15,11 @@ void start_arguments(int argc, char **argv, const char *name, const char *purpos
 struct ipc_message *start_config(enum pm_type want);
 /* Maps a memory descriptor of redoubt.ko and closes it; ends the process where that fails. */
 void start_map_memory(struct gmem *m, int fd, uint64_t bytes);
+/*
+ * Maps a device's state, a memfd of the manager that outlives the process, and closes it. The first process of a machine
+ * gives it its size (bytes). Ends the process where that fails. Hostile: what an earlier process left in it.
+ */
+void *start_map_state(int fd, size_t bytes);
 /* Closes what nobody took, enters the sandbox, says READY. */
 void start_done(struct ipc_message *m, const struct sandbox_policy *policy);
 /* One line on standard error (the manager's log), then exit status 1. Never after start_done's sandbox without write. */

@@ -6,30 +6,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { FD_MEMORY, FD_WORKER, FD_STATE, FD_DISKS };
 
 static struct storvsp storvsp;
-
-/* The state is the manager's memfd; the first process of a VM gives it its size. */
-static struct kept *map_state(int fd)
-{
-	struct stat st;
-	void *at;
-
-	if (fstat(fd, &st) != 0 ||
-	    (st.st_size < (off_t)sizeof(struct kept) && ftruncate(fd, sizeof(struct kept)) != 0)) {
-		start_fail("state: %s", strerror(errno));
-	}
-	at = mmap(NULL, sizeof(struct kept), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED) {
-		start_fail("state: %s", strerror(errno));
-	}
-	return at;
-}
 
 static void add_disk(struct storvsp *s, const struct pm_disk *d, int fd)
 {
@@ -64,8 +44,7 @@ static void configure(struct storvsp *s, struct ipc_message *m)
 		start_fail("io_uring: %s", strerror(errno));
 	}
 	chan_init(&s->chans, &s->mem, worker);
-	session_init(s, map_state(state), c->restarted != 0);
-	(void)close(state);
+	session_init(s, start_map_state(state, sizeof(struct kept)), c->restarted != 0);
 }
 
 /* At most one in a second, and only news. A manager that does not read is told later. */
