@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Input: values for the writers: 0: kind, then the fields. Whatever the values, the strict readers take what is written
- * (or the writer says 0), and a buffer one byte too small is refused.
+ * (or the writer says 0), and a buffer one byte too small is refused. Kinds from 0xf0 on are single items for a small buffer.
  */
 #include <string.h>
 
@@ -117,11 +117,40 @@ static void log_entry(struct script *s)
 	CHECK_FUZZ(log_header_write(d, TPM_BANKS_MAX + 1, out, size) == 0);
 }
 
+/* Nothing is written behind the first item that did not fit, and what fitted stays. */
+static void items(struct script *s)
+{
+	uint8_t out[64], before[64];
+	struct cbor_out o;
+
+	memset(out, 0, sizeof(out));
+	cbor_begin(&o, out, script_take(s, 1) % sizeof(out));
+	for (unsigned i = 0; i < 8; i++) {
+		bool full = o.full;
+		size_t n = o.n;
+
+		memcpy(before, out, sizeof(before));
+		if (script_take(s, 1) % 2 == 0) {
+			cbor_uint(&o, script_take(s, (unsigned)script_take(s, 1) % 9));
+		} else {
+			cbor_bytes(&o, before, script_take(s, 1) % sizeof(before));
+		}
+		CHECK_FUZZ(o.n <= o.size && memcmp(out, before, n) == 0);
+		CHECK_FUZZ(!full || (o.full && o.n == n && memcmp(out, before, sizeof(out)) == 0));
+		CHECK_FUZZ(cbor_end(&o) == (o.full ? 0 : o.n));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script s = { data, size, 0 };
+	unsigned kind = (unsigned)script_take(&s, 1);
 
-	switch (script_take(&s, 1) % 3) {
+	if (kind >= 0xf0) {
+		items(&s);
+		return 0;
+	}
+	switch (kind % 3) {
 	case 0:
 		event(&s);
 		break;

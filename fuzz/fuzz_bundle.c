@@ -14,6 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct attest_bundle b;
 	uint8_t *out;
 
+	/* Of one that is too long, nothing is read. */
+	CHECK_FUZZ(!attest_bundle_parse(data, ATTEST_BUNDLE_MAX + 1, &b, &why) &&
+		   why.value == ATTEST_BUNDLE_MAX + 1);
 	if (!attest_bundle_parse(data, size, &b, &why)) {
 		CHECK_FUZZ(why.what != NULL && why.field != NULL && why.remedy != NULL);
 		return 0;

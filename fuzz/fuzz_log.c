@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Input: byte 0: whether fill may follow; then an event log. */
+/* Input: byte 0: bit 0: fill may follow, bit 7: as if most of the events that a log may have had been before; then an event log. */
 #include <string.h>
 
 #include "attest/core/bundle.h"
@@ -38,11 +38,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum log_step step;
 	struct log l;
 
+	/* Of one that is too long, nothing is read. */
+	CHECK_FUZZ(!log_open(&l, data, LOG_MAX + 1, &why) && why.value == LOG_MAX + 1);
 	if (size == 0 || !log_open(&l, data + 1, size - 1, &why)) {
 		CHECK_FUZZ(size == 0 || why.what != NULL);
 		return 0;
 	}
 	l.fill = (data[0] & 1) != 0;
+	l.events = (data[0] & 0x80) != 0 ? LOG_EVENTS_MAX - 2 : 0;
 	memset(&rules, 0, sizeof(rules));
 	memset(&boot, 0, sizeof(boot));
 	for (step = log_next(&l, &e, &why); step == LOG_EVENT; step = log_next(&l, &e, &why)) {

@@ -64,10 +64,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct wire_fault why = { NULL, NULL, NULL, 0 };
 	uint8_t *copy;
 
-	if (size == 0 || (copy = malloc(size)) == NULL) {
+	if (size == 0 || (copy = malloc(size > 1 ? size - 1 : 1)) == NULL) {
 		return 0;
 	}
-	memcpy(copy, data + 1, size - 1); /* one byte spare: malloc(0) may be NULL */
+	memcpy(copy, data + 1, size - 1);
 	if (!one(data[0] & 3, copy, size - 1, &why)) {
 		CHECK_FUZZ(why.what != NULL && why.field != NULL && why.remedy != NULL);
 	}

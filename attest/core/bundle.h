@@ -30,7 +30,7 @@ struct attest_bundle {
 	struct span reason_text;
 };
 
-/* Hostile bytes. Spans point into them; the parts inside are not looked at. */
+/* Hostile bytes, at most ATTEST_BUNDLE_MAX: of more none is read. Spans point into them; the parts inside are not looked at. */
 bool attest_bundle_parse(const uint8_t *bytes, size_t n, struct attest_bundle *b,
 			 struct wire_fault *why);
 /* Bytes written, or 0 where `size` is too small. */

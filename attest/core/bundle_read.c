@@ -7,92 +7,93 @@
 #define WHAT "bundle"
 #define REMEDY "the sender must follow docs/attestation.md, section 5"
 
-static bool key_is(struct cbor_in *in, uint64_t want)
+/* A part that is not empty. */
+static void part(struct cbor_in *in, int64_t key, struct span *out)
 {
-	uint64_t key;
-
-	return cbor_take_uint(in, &key) && key == want;
-}
-
-static bool part(struct cbor_in *in, uint64_t key, struct span *out)
-{
-	return key_is(in, key) && cbor_take_bytes(in, out) && out->n != 0;
+	cbor_need_int(in, key);
+	*out = cbor_take_bytes(in);
+	if (out->n == 0) {
+		in->bad = true;
+	}
 }
 
 static bool pcrs(struct cbor_in *in, struct tpm_pcrs *out)
 {
-	uint64_t count, items, bank, index;
-	struct span digest;
+	uint64_t count;
 
-	if (!key_is(in, 4) || !cbor_take_array(in, &count) || count == 0 ||
-	    count > TPM_PCR_VALUES_MAX) {
-		return false;
-	}
+	cbor_need_int(in, 4);
+	count = cbor_take_array(in);
 	for (uint64_t i = 0; i < count; i++) {
-		if (!cbor_take_array(in, &items) || items != 3 || !cbor_take_uint(in, &bank) ||
-		    bank > 0xffff || !cbor_take_uint(in, &index) || index >= TPM_PCRS ||
-		    !cbor_take_bytes(in, &digest) ||
-		    !tpm_pcrs_add(out, (uint16_t)bank, (uint16_t)index, digest.at, digest.n)) {
+		uint64_t bank, index;
+		struct span digest;
+
+		cbor_need_array(in, 3);
+		bank = cbor_take_uint(in);
+		index = cbor_take_uint(in);
+		digest = cbor_take_bytes(in);
+		if (bank > 0xffff ||
+		    !tpm_pcrs_add(out, (uint16_t)bank, index, digest.at, digest.n)) {
 			return false;
 		}
 	}
-	return true;
+	return count != 0;
 }
 
-static bool platform(struct cbor_in *in, struct attest_bundle *b, struct wire_fault *why)
+/* NULL, or what is wrong. */
+static const char *platform(struct cbor_in *in, struct attest_bundle *b)
 {
 	uint64_t pairs, count;
 
-	if (!key_is(in, 3) || !cbor_take_map(in, &pairs) || (pairs != 5 && pairs != 6)) {
-		return wire_fail(why, WHAT, "platform (3) is not a map of 5 or 6 entries", REMEDY,
-				 in->pos);
+	cbor_need_int(in, 3);
+	pairs = cbor_take_map(in);
+	if (pairs != 5 && pairs != 6) {
+		return "platform (3) is not a map of 5 or 6 entries";
 	}
-	if (!part(in, 1, &b->attest) || !part(in, 2, &b->signature) || !part(in, 3, &b->ak)) {
-		return wire_fail(why, WHAT, "attest, signature or key (3: 1, 2, 3) is missing",
-				 REMEDY, in->pos);
+	part(in, 1, &b->attest);
+	part(in, 2, &b->signature);
+	part(in, 3, &b->ak);
+	if (in->bad) {
+		return "attest, signature or key (3: 1, 2, 3) is missing";
 	}
 	if (!pcrs(in, &b->pcrs)) {
-		return wire_fail(why, WHAT, "PCR values (3: 4) are malformed", REMEDY, in->pos);
+		return "PCR values (3: 4) are malformed";
 	}
-	if (!part(in, 5, &b->log)) {
-		return wire_fail(why, WHAT, "event log (3: 5) is missing", REMEDY, in->pos);
+	part(in, 5, &b->log);
+	if (in->bad) {
+		return "event log (3: 5) is missing";
 	}
 	if (pairs == 5) {
-		return true;
+		return NULL;
 	}
-	if (!key_is(in, 6) || !cbor_take_array(in, &count) || count == 0 ||
-	    count > ATTEST_CERTS_MAX) {
-		return wire_fail(why, WHAT, "certificates (3: 6) are not 1 to 4", REMEDY, in->pos);
+	cbor_need_int(in, 6);
+	count = cbor_take_array(in);
+	if (count == 0 || count > ATTEST_CERTS_MAX) {
+		return "certificates (3: 6) are not 1 to 4";
 	}
 	for (b->certs = 0; b->certs < count; b->certs++) {
-		if (!cbor_take_bytes(in, &b->cert[b->certs]) || b->cert[b->certs].n == 0) {
-			return wire_fail(why, WHAT, "a certificate is not a byte string", REMEDY,
-					 in->pos);
+		b->cert[b->certs] = cbor_take_bytes(in);
+		if (b->cert[b->certs].n == 0) {
+			return "a certificate is not a byte string";
 		}
 	}
-	return true;
+	return NULL;
 }
 
-static bool report_key(struct cbor_in *in, struct attest_bundle *b)
+static void report_key(struct cbor_in *in, struct attest_bundle *b)
 {
-	uint64_t pairs;
-	struct span seed;
-
-	if (!key_is(in, 4) || !cbor_take_map(in, &pairs) || pairs != 2 || !part(in, 1, &b->key) ||
-	    !part(in, 2, &seed) || seed.n != ATTEST_SEED) {
-		return false;
-	}
-	memcpy(b->seed, seed.at, seed.n);
-	return true;
+	cbor_need_int(in, 4);
+	cbor_need_map(in, 2);
+	part(in, 1, &b->key);
+	cbor_need_int(in, 2);
+	cbor_need_bytes(in, b->seed, sizeof(b->seed));
 }
 
-static bool not_attestable(struct cbor_in *in, struct attest_bundle *b)
+static void not_attestable(struct cbor_in *in, struct attest_bundle *b)
 {
-	uint64_t items;
-
-	return key_is(in, 5) && cbor_take_array(in, &items) && items == 2 &&
-	       cbor_take_uint(in, &b->reason) && b->reason != ATTEST_OK &&
-	       cbor_take_text(in, &b->reason_text);
+	cbor_need_int(in, 5);
+	cbor_need_array(in, 2);
+	b->reason = cbor_take_uint(in);
+	b->reason_text = cbor_take_text(in);
 }
 
 bool attest_bundle_parse(const uint8_t *bytes, size_t n, struct attest_bundle *b,
@@ -100,6 +101,7 @@ bool attest_bundle_parse(const uint8_t *bytes, size_t n, struct attest_bundle *b
 {
 	static const char profile[] = ATTEST_PROFILE_BUNDLE;
 	struct cbor_in in;
+	const char *bad;
 	struct span s;
 	uint64_t pairs;
 
@@ -111,25 +113,28 @@ bool attest_bundle_parse(const uint8_t *bytes, size_t n, struct attest_bundle *b
 		return false;
 	}
 	cbor_open(&in, bytes, n);
-	if (!cbor_take_map(&in, &pairs) || pairs < 2 || pairs > 4) {
+	pairs = cbor_take_map(&in);
+	if (pairs < 2 || pairs > 4) {
 		return wire_fail(why, WHAT, "not a map of 2 to 4 entries", REMEDY, n);
 	}
-	if (!key_is(&in, 1) || !cbor_take_text(&in, &s) || s.n != sizeof(profile) - 1 ||
-	    memcmp(s.at, profile, s.n) != 0) {
+	cbor_need_int(&in, 1);
+	s = cbor_take_text(&in);
+	if (s.n != sizeof(profile) - 1 || memcmp(s.at, profile, s.n) != 0) {
 		return wire_fail(why, WHAT, "profile (1) is not " ATTEST_PROFILE_BUNDLE, REMEDY,
 				 in.pos);
 	}
 	pairs--;
 	/* Each key below 24 is one byte. */
 	if (in.pos < n && bytes[in.pos] == 2) {
-		if (!part(&in, 2, &b->token)) {
-			return wire_fail(why, WHAT, "VM token (2) is not a byte string", REMEDY,
-					 in.pos);
-		}
+		part(&in, 2, &b->token);
 		pairs--;
 	}
+	if (in.bad) {
+		return wire_fail(why, WHAT, "VM token (2) is not a byte string", REMEDY, in.pos);
+	}
 	if (pairs == 1) {
-		if (!not_attestable(&in, b) || !cbor_done(&in)) {
+		not_attestable(&in, b);
+		if (b->reason == ATTEST_OK || !cbor_done(&in)) {
 			return wire_fail(why, WHAT,
 					 "neither platform (3) and key (4) nor a reason (5)",
 					 REMEDY, in.pos);
@@ -137,12 +142,12 @@ bool attest_bundle_parse(const uint8_t *bytes, size_t n, struct attest_bundle *b
 		return true;
 	}
 	b->attestable = true;
-	if (pairs != 2 || !platform(&in, b, why)) {
-		return pairs == 2 ? false
-				  : wire_fail(why, WHAT, "entries that do not belong together",
-					      REMEDY, pairs);
+	bad = pairs != 2 ? "entries that do not belong together" : platform(&in, b);
+	if (bad != NULL) {
+		return wire_fail(why, WHAT, bad, REMEDY, in.pos);
 	}
-	if (!report_key(&in, b) || !cbor_done(&in)) {
+	report_key(&in, b);
+	if (!cbor_done(&in)) {
 		return wire_fail(why, WHAT, "key (4) is not {1: COSE_Key, 2: bootseed}", REMEDY,
 				 in.pos);
 	}

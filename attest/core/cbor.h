@@ -38,7 +38,7 @@ size_t cbor_end(const struct cbor_out *o);
 /*
  * Reader. The bytes are hostile, but nobody changes them meanwhile (the caller owns a copy). cbor_check() judges a whole
  * encoding: one item, nothing behind it, deterministic, nested at most ATTEST_DEPTH_MAX deep (arrays, maps and tags
- * count). Then the takers walk it; each returns false, and goes on doing so, once the item is not of its type.
+ * count). Then the takers walk it.
  */
 bool cbor_check(const uint8_t *bytes, size_t n, struct wire_fault *why);
 
@@ -55,15 +55,25 @@ struct span {
 	size_t n;
 };
 
+/*
+ * Takers. The cursor keeps its first failure: where the next item is of another type, and from then on, each gives 0 or a span of no
+ * bytes, the cursor stays where it is, and `bad` says so. So a caller takes all items of a structure and looks at `bad` once, or
+ * at cbor_done() at the end. They stay inside the input also where cbor_check() refused it.
+ */
 void cbor_open(struct cbor_in *in, const uint8_t *bytes, size_t n);
-bool cbor_take_uint(struct cbor_in *in, uint64_t *value);
-/* False also for integers outside int64_t. */
-bool cbor_take_int(struct cbor_in *in, int64_t *value);
-bool cbor_take_bytes(struct cbor_in *in, struct span *bytes);
-bool cbor_take_text(struct cbor_in *in, struct span *text);
-bool cbor_take_array(struct cbor_in *in, uint64_t *items);
-bool cbor_take_map(struct cbor_in *in, uint64_t *pairs);
-bool cbor_take_tag(struct cbor_in *in, uint64_t *tag);
+uint64_t cbor_take_uint(struct cbor_in *in);
+/* Bad also for integers outside int64_t. */
+int64_t cbor_take_int(struct cbor_in *in);
+struct span cbor_take_bytes(struct cbor_in *in);
+struct span cbor_take_text(struct cbor_in *in);
+uint64_t cbor_take_array(struct cbor_in *in);
+uint64_t cbor_take_map(struct cbor_in *in);
+uint64_t cbor_take_tag(struct cbor_in *in);
+/* The next item is this integer (a map's key), an array or map of so many, a byte string of n bytes; bad otherwise, and out all zero. */
+void cbor_need_int(struct cbor_in *in, int64_t value);
+void cbor_need_array(struct cbor_in *in, uint64_t items);
+void cbor_need_map(struct cbor_in *in, uint64_t pairs);
+void cbor_need_bytes(struct cbor_in *in, uint8_t *out, size_t n);
 /* True where all was taken and nothing was refused. */
 bool cbor_done(const struct cbor_in *in);
 

@@ -199,80 +199,106 @@ void cbor_open(struct cbor_in *in, const uint8_t *bytes, size_t n)
 }
 
 /* Takes an item's head if it is of this type; otherwise nothing can be taken any more. */
-static bool take(struct cbor_in *in, unsigned int major, uint64_t *value)
+static uint64_t take(struct cbor_in *in, unsigned int major)
 {
 	struct item item = { 0, 0, 0 };
+	size_t pos = in->pos;
 
-	if (in->bad || take_head(in->at, in->size, &in->pos, &item) != NULL ||
-	    item.major != major) {
+	if (in->bad || take_head(in->at, in->size, &pos, &item) != NULL || item.major != major) {
 		in->bad = true;
-		return false;
+		return 0;
 	}
-	*value = item.value;
-	return true;
+	in->pos = pos;
+	return item.value;
 }
 
-bool cbor_take_uint(struct cbor_in *in, uint64_t *value)
+uint64_t cbor_take_uint(struct cbor_in *in)
 {
-	return take(in, UINT, value);
+	return take(in, UINT);
 }
 
-bool cbor_take_int(struct cbor_in *in, int64_t *value)
+int64_t cbor_take_int(struct cbor_in *in)
 {
-	unsigned int major = in->pos < in->size && in->at[in->pos] >> 5 == NINT ? NINT : UINT;
-	uint64_t n;
+	bool negative = in->pos < in->size && in->at[in->pos] >> 5 == NINT;
+	uint64_t n = take(in, negative ? NINT : UINT);
 
-	if (!take(in, major, &n)) {
-		return false;
-	}
 	if (n > INT64_MAX) {
 		in->bad = true;
-		return false;
+		return 0;
 	}
-	*value = major == NINT ? -1 - (int64_t)n : (int64_t)n;
-	return true;
+	return negative && !in->bad ? -1 - (int64_t)n : (int64_t)n;
 }
 
-static bool take_string(struct cbor_in *in, unsigned int major, struct span *out)
+static struct span take_string(struct cbor_in *in, unsigned int major)
 {
-	uint64_t n;
+	uint64_t n = take(in, major);
+	struct span s = { in->at + in->pos, 0 };
 
-	if (!take(in, major, &n)) {
-		return false;
-	}
 	if (n > in->size - in->pos) {
 		in->bad = true;
-		return false;
+		return s;
 	}
-	out->at = in->at + in->pos;
-	out->n = (size_t)n;
-	in->pos += (size_t)n;
-	return true;
+	s.n = (size_t)n;
+	in->pos += s.n;
+	return s;
 }
 
-bool cbor_take_bytes(struct cbor_in *in, struct span *bytes)
+struct span cbor_take_bytes(struct cbor_in *in)
 {
-	return take_string(in, BYTES, bytes);
+	return take_string(in, BYTES);
 }
 
-bool cbor_take_text(struct cbor_in *in, struct span *text)
+struct span cbor_take_text(struct cbor_in *in)
 {
-	return take_string(in, TEXT, text);
+	return take_string(in, TEXT);
 }
 
-bool cbor_take_array(struct cbor_in *in, uint64_t *items)
+uint64_t cbor_take_array(struct cbor_in *in)
 {
-	return take(in, ARRAY, items);
+	return take(in, ARRAY);
 }
 
-bool cbor_take_map(struct cbor_in *in, uint64_t *pairs)
+uint64_t cbor_take_map(struct cbor_in *in)
 {
-	return take(in, MAP, pairs);
+	return take(in, MAP);
 }
 
-bool cbor_take_tag(struct cbor_in *in, uint64_t *tag)
+uint64_t cbor_take_tag(struct cbor_in *in)
 {
-	return take(in, TAG, tag);
+	return take(in, TAG);
+}
+
+void cbor_need_int(struct cbor_in *in, int64_t value)
+{
+	if (cbor_take_int(in) != value) {
+		in->bad = true;
+	}
+}
+
+void cbor_need_array(struct cbor_in *in, uint64_t items)
+{
+	if (cbor_take_array(in) != items) {
+		in->bad = true;
+	}
+}
+
+void cbor_need_map(struct cbor_in *in, uint64_t pairs)
+{
+	if (cbor_take_map(in) != pairs) {
+		in->bad = true;
+	}
+}
+
+void cbor_need_bytes(struct cbor_in *in, uint8_t *out, size_t n)
+{
+	struct span s = cbor_take_bytes(in);
+
+	memset(out, 0, n);
+	if (s.n != n) {
+		in->bad = true;
+		return;
+	}
+	memcpy(out, s.at, n);
 }
 
 bool cbor_done(const struct cbor_in *in)

@@ -29,68 +29,69 @@ static uint32_t fields(enum attest_what what, bool text)
 	}
 }
 
-static bool take_exact(struct cbor_in *in, uint8_t *out, size_t n)
-{
-	struct span s;
-
-	if (!cbor_take_bytes(in, &s) || s.n != n) {
-		return false;
-	}
-	memcpy(out, s.at, n);
-	return true;
-}
-
+/* The value behind key 1 to 7. */
 static bool field(struct cbor_in *in, uint64_t key, struct attest_event *e)
 {
 	uint64_t what;
 
 	switch (key) {
 	case 1:
-		if (!cbor_take_uint(in, &what) || what < ATTEST_HYPERVISOR || what > ATTEST_END) {
+		what = cbor_take_uint(in);
+		if (what < ATTEST_HYPERVISOR || what > ATTEST_END) {
 			return false;
 		}
 		e->what = (enum attest_what)what;
-		return true;
+		break;
 	case 2:
-		return take_exact(in, e->digest, sizeof(e->digest));
+		cbor_need_bytes(in, e->digest, sizeof(e->digest));
+		break;
 	case 3:
-		return cbor_take_uint(in, &e->bytes);
+		e->bytes = cbor_take_uint(in);
+		break;
 	case 4:
 		e->has_text = true;
-		return cbor_take_bytes(in, &e->text);
+		e->text = cbor_take_bytes(in);
+		break;
 	case 5:
-		return cbor_take_bytes(in, &e->key);
+		e->key = cbor_take_bytes(in);
+		break;
 	case 6:
-		return take_exact(in, e->seed, sizeof(e->seed));
+		cbor_need_bytes(in, e->seed, sizeof(e->seed));
+		break;
 	case 7:
-		return cbor_take_uint(in, &e->svn);
+		e->svn = cbor_take_uint(in);
+		break;
 	default:
 		return false;
 	}
+	return !in->bad;
 }
 
 static bool body_parse(const uint8_t *bytes, size_t n, struct attest_event *e,
 		       struct wire_fault *why)
 {
 	struct cbor_in in;
-	uint64_t pairs, key;
+	uint64_t pairs;
 	uint32_t seen = 0;
 
 	if (!cbor_check(bytes, n, why)) {
 		return false;
 	}
 	cbor_open(&in, bytes, n);
-	if (!cbor_take_map(&in, &pairs)) {
-		return wire_fail(why, WHAT, "body is not a map", REMEDY, n);
+	pairs = cbor_take_map(&in);
+	if (pairs == 0) {
+		return wire_fail(why, WHAT, "body is not a map of fields", REMEDY, n);
 	}
 	for (uint64_t i = 0; i < pairs; i++) {
-		if (!cbor_take_uint(&in, &key) || key > 7 || !field(&in, key, e)) {
+		uint64_t key = cbor_take_uint(&in);
+
+		if (!field(&in, key, e)) {
 			return wire_fail(why, WHAT, "a field is unknown or malformed", REMEDY,
 					 in.pos);
 		}
 		seen |= 1u << key;
 	}
-	if (seen == 0 || seen != fields(e->what, e->bytes <= ATTEST_TEXT_MAX)) {
+	if (seen != fields(e->what, e->bytes <= ATTEST_TEXT_MAX)) {
 		return wire_fail(why, WHAT, "its fields are not those of its kind", REMEDY, seen);
 	}
 	if (e->has_text && e->text.n != e->bytes) {

@@ -8,16 +8,16 @@
 #define REMEDY \
 	"write one 'bank:index hexadecimal' a line, as in sha256:0 00..ff, or give the file of tpm2_quote -o"
 
-bool tpm_pcrs_add(struct tpm_pcrs *p, uint16_t bank, uint16_t index, const uint8_t *bytes, size_t n)
+bool tpm_pcrs_add(struct tpm_pcrs *p, uint16_t bank, uint64_t index, const uint8_t *bytes, size_t n)
 {
 	struct tpm_pcr *v = &p->at[p->count < TPM_PCR_VALUES_MAX ? p->count : 0];
 
 	if (p->count >= TPM_PCR_VALUES_MAX || index >= TPM_PCRS || n == 0 ||
-	    tpm_digest_size(bank) != n || tpm_pcrs_find(p, bank, index) != NULL) {
+	    tpm_digest_size(bank) != n || tpm_pcrs_find(p, bank, (uint16_t)index) != NULL) {
 		return false;
 	}
 	v->bank = bank;
-	v->index = index;
+	v->index = (uint16_t)index;
 	v->n = (uint16_t)n;
 	memcpy(v->bytes, bytes, n);
 	p->count++;
@@ -90,8 +90,7 @@ static bool line_parse(const uint8_t *p, size_t n, struct tpm_pcrs *out)
 		}
 		digest[bytes++] = (uint8_t)(high << 4 | low);
 	}
-	return i == n && index < TPM_PCRS &&
-	       tpm_pcrs_add(out, bank, (uint16_t)index, digest, bytes);
+	return i == n && tpm_pcrs_add(out, bank, index, digest, bytes);
 }
 
 static bool text_parse(const uint8_t *bytes, size_t n, struct tpm_pcrs *p, struct wire_fault *why)

@@ -102,8 +102,8 @@ struct tpm_pcrs {
 	uint32_t count;
 };
 
-/* False where there is no room, the algorithm is unknown, the size is not its own, or the PCR is there already. */
-bool tpm_pcrs_add(struct tpm_pcrs *p, uint16_t bank, uint16_t index, const uint8_t *bytes,
+/* False where there is no room, no such PCR, the algorithm is unknown, the size is not its own, or the PCR is there already. */
+bool tpm_pcrs_add(struct tpm_pcrs *p, uint16_t bank, uint64_t index, const uint8_t *bytes,
 		  size_t n);
 const struct tpm_pcr *tpm_pcrs_find(const struct tpm_pcrs *p, uint16_t bank, uint16_t index);
 

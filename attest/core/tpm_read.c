@@ -192,7 +192,7 @@ bool tpm_public_parse(const uint8_t *bytes, size_t n, struct tpm_public *p, stru
 	memset(p, 0, sizeof(*p));
 	p->area.n = (size_t)take(&c, 2);
 	p->area.at = bytes + c.pos;
-	if (c.bad || p->area.n != n - 2) {
+	if (p->area.n + 2 != n) {
 		return wire_fail(why, "TPM2B_PUBLIC", "its size is not that of the file", REMEDY,
 				 n);
 	}

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Finds and numbers the checks of a C source of the house's style, in a copy of it.
 
-A check is one operand of || in the condition of an `if` that ends in a return of a refusal, an operand of && in what a bool function
-returns, or what stands before `? true : refusal`. What functions with external linkage take and give is mixed into the verdict."""
+A check is one operand of || in the condition of an `if` that ends in a return of a refusal, or marks a cursor as bad for good; an
+operand of && in what a bool function returns; or what stands before `? true : refusal`. What functions with external linkage take and give is mixed into the verdict."""
 import re
 
 IF = re.compile(r"\bif \(")
 ACCEPTS = re.compile(r"return (true|\w*(_OK|_SUCCESS|_EMPTY|_EVENT|_END|_FORWARD))?;$")
 REFUSES = re.compile(r"return( false| NULL| 0| -1| \".*\"| [a-z]\w*\(.*\))?;$")
+MARKS = re.compile(r"\w+(->|\.)(bad|full) = true;$")
 CONSTANT = re.compile(r"return [A-Z][A-Z0-9_]+;$")
 FUNCTION = re.compile(r"^(?!typedef|#|\}|/)((?:static |inline |const |struct |enum |unsigned |\w+ )+\**)(\w+)\(([^{};]*?)\)\n\{\n(.*?)^\}", re.M | re.S)
 NUMBERS = {"bool", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "int64_t", "int", "unsigned", "size_t", "unsigned int"}
@@ -100,7 +101,7 @@ class Numbered:
                 statement = ends[ends.rfind("return"):] if "return" in ends else ""
                 said = " ".join(statement.split())
                 if rest[close:].startswith("} else") or not last or ACCEPTS.match(said) and said != "return;" or not (
-                        REFUSES.match(said) or constants and CONSTANT.match(said)):
+                        REFUSES.match(said) or MARKS.search(ends) or constants and CONSTANT.match(said)):
                     continue
                 parts = operands(body[match.end():end])
                 new = "||".join(self._wrap(p, "PLANTED_REFUSES", here + body.count("\n", match.end(), match.end() + sum(

@@ -133,26 +133,62 @@ static void test_take(void **state)
 	static const uint8_t bytes[] = { 0x83, 0x01, 0x20, 0x41, 'x' };
 	struct cbor_in in;
 	struct span s;
-	uint64_t n;
-	int64_t i;
 
 	(void)state;
 	cbor_open(&in, bytes, sizeof(bytes));
-	assert_true(cbor_take_array(&in, &n) && n == 3);
-	assert_true(cbor_take_int(&in, &i) && i == 1);
-	assert_true(cbor_take_int(&in, &i) && i == -1);
+	assert_int_equal(cbor_take_array(&in), 3);
+	assert_int_equal(cbor_take_int(&in), 1);
+	assert_int_equal(cbor_take_int(&in), -1);
 	assert_false(cbor_done(&in));
-	assert_true(cbor_take_bytes(&in, &s) && s.n == 1 && s.at[0] == 'x');
+	s = cbor_take_bytes(&in);
+	assert_true(s.n == 1 && s.at[0] == 'x');
 	assert_true(cbor_done(&in));
-	assert_false(cbor_take_uint(&in, &n)); /* past the end, and from now on */
+	assert_int_equal(cbor_take_uint(&in), 0); /* past the end, and from now on */
 	assert_false(cbor_done(&in));
 	cbor_open(&in, bytes, sizeof(bytes));
-	assert_false(cbor_take_map(&in, &n)); /* another type */
-	assert_false(cbor_take_array(&in, &n));
+	assert_int_equal(cbor_take_map(&in), 0); /* another type */
+	assert_true(in.bad && in.pos == 0);
+	assert_int_equal(cbor_take_array(&in), 0);
+	assert_true(in.bad && in.pos == 0);
 	cbor_open(&in, (const uint8_t *)"\x3b\x80\0\0\0\0\0\0\0", 9); /* -2^63 - 1 */
-	assert_false(cbor_take_int(&in, &i));
+	assert_int_equal(cbor_take_int(&in), 0);
+	assert_true(in.bad);
 	cbor_open(&in, (const uint8_t *)"\x3b\x7f\xff\xff\xff\xff\xff\xff\xff", 9);
-	assert_true(cbor_take_int(&in, &i) && i == INT64_MIN);
+	assert_true(cbor_take_int(&in) == INT64_MIN && cbor_done(&in));
+}
+
+/* Needs: what they want, or a bad cursor and zeroes. */
+static void test_need(void **state)
+{
+	static const uint8_t bytes[] = { 0xa1, 0x20, 0x81, 0x43, 'x', 'y', 'z' };
+	static const uint8_t zero[4];
+	uint8_t out[4] = "????";
+	struct cbor_in in;
+
+	(void)state;
+	cbor_open(&in, bytes, sizeof(bytes));
+	cbor_need_map(&in, 1);
+	cbor_need_int(&in, -1);
+	cbor_need_array(&in, 1);
+	cbor_need_bytes(&in, out, 3);
+	assert_true(cbor_done(&in));
+	assert_memory_equal(out, "xyz?", 4);
+	cbor_open(&in, bytes, sizeof(bytes));
+	cbor_need_map(&in, 2);
+	assert_true(in.bad);
+	cbor_open(&in, bytes + 1, sizeof(bytes) - 1);
+	cbor_need_int(&in, 1);
+	assert_true(in.bad);
+	cbor_open(&in, bytes + 2, sizeof(bytes) - 2);
+	cbor_need_array(&in, 0); /* also what a taker gives that failed */
+	assert_true(in.bad);
+	for (size_t n = 2; n <= sizeof(out); n++) {
+		memset(out, 1, sizeof(out));
+		cbor_open(&in, bytes + 3, 4);
+		cbor_need_bytes(&in, out, n);
+		assert_int_equal(in.bad, n != 3);
+		assert_memory_equal(out, in.bad ? zero : bytes + 4, n);
+	}
 }
 
 int main(void)
@@ -160,7 +196,8 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_samples),
 					    cmocka_unit_test(test_prefixes),
 					    cmocka_unit_test(test_write),
-					    cmocka_unit_test(test_take) };
+					    cmocka_unit_test(test_take),
+					    cmocka_unit_test(test_need) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
