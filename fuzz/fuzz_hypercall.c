@@ -161,7 +161,9 @@ static void improve(uint16_t code, unsigned flags, uint8_t *in, size_t n)
 		uint64_t source;
 
 		memcpy(&source, in + at, 8);
-		source = pfn_address((uint32_t)(source % pfn_units())).v >> PAGE_SHIFT;
+		/* A unit, mostly its first page. */
+		source = (pfn_address((uint32_t)(source % pfn_units())).v >> PAGE_SHIFT) +
+			 (source >> 32) % (PFN_UNIT / PAGE_SIZE);
 		memcpy(in + at, &source, 8);
 	}
 }
@@ -271,6 +273,26 @@ static void wrong_mode(struct vp *vp, unsigned flags, uint64_t control)
 	vp->arch->mode = 64;
 }
 
+/* Parameters in two pages, or at an odd address, are refused as such (TLFS 3.5): in the next page is what is anybody's. */
+static void judge_place(const struct vp *vp, uint64_t control, uint64_t rax)
+{
+	size_t count = control >> 32 & 0xfff, var = control >> 17 & 0x3ff, n[2] = { 0 };
+	const uint64_t at[2] = { vp->regs[REG_RDX], vp->regs[REG_R8] };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].code == (uint16_t)control) {
+			n[0] = rows[i].in + var * 8 + count * rows[i].element_in;
+			n[1] = rows[i].out + count * rows[i].element_out;
+		}
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		bool placed = (at[i] & 7) == 0 && (at[i] & (PAGE_SIZE - 1)) + n[i] <= PAGE_SIZE;
+
+		CHECK_FUZZ(n[i] == 0 || placed || STATUS(rax) == HV_INVALID_ALIGNMENT ||
+			   STATUS(rax) == HV_INVALID_HYPERCALL_INPUT);
+	}
+}
+
 /* Addresses of the fuzzer's choice, which are mostly bad ones. */
 static void wrong_address(struct script *s, struct vp *vp, uint64_t control)
 {
@@ -282,6 +304,7 @@ static void wrong_address(struct script *s, struct vp *vp, uint64_t control)
 	vp->regs[REG_R8] = script_take(s, 8);
 	CHECK_FUZZ(fake_exit(vp, &e) == FAKE_RETURNED && vp->arch->pending.kind == FAKE_NONE);
 	if (vp->rip != rip) {
+		judge_place(vp, vp->regs[REG_RCX], vp->regs[REG_RAX]);
 		judge_trace(vp, vp->regs[REG_RCX], NULL);
 		judge(vp, vp->regs[REG_RCX], vp->regs[REG_RAX], NULL, 0);
 	}

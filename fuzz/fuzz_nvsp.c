@@ -62,9 +62,11 @@ static void expect(uint64_t transaction)
 #define PACKETS 64u
 
 static uint32_t calls;
+static uint32_t asked; /* packets that the host may take in this call */
 
-static void before_host(void)
+static void before_host(uint32_t packets)
 {
+	asked = packets;
 	watch_host(ACCESSES_PER_PACKET * PACKETS);
 }
 
@@ -79,6 +81,8 @@ static void after_host(enum nvsp_result r)
 		CHECK_FUZZ(rndis_frame_fits(b.pool + b.frame[i].offset, b.frame[i].length));
 	}
 	CHECK_FUZZ(b.used <= NVSP_POOL_BYTES && b.count <= NVSP_FRAMES_MAX);
+	ORACLE(b.used <= asked * RNDIS_TRANSFER_MAX && b.count <= asked * NVSP_FRAMES_PER_PACKET,
+	       "a packet that takes more than its share");
 	if ((++calls & 15) == 0) { /* costs more than the session */
 		CHECK_FUZZ(nvsp_session_valid(&s));
 	}
@@ -107,19 +111,21 @@ static enum nvsp_result reborn(void)
 static enum nvsp_result serve(void)
 {
 	volatile enum nvsp_result r;
+	volatile uint32_t packets = 1; /* the first alone: what it takes is its own */
 
 	if (broken) {
 		return NVSP_BROKEN;
 	}
 	do {
-		before_host();
+		before_host(packets);
 		if (setjmp(watch.death) == 0) {
-			r = nvsp_serve(&s, &io, &b, PACKETS);
+			r = nvsp_serve(&s, &io, &b, packets);
 		} else {
 			r = reborn();
 		}
 		after_host(r);
 		nvsp_batch_clear(&b);
+		packets = PACKETS;
 	} while (r == NVSP_MORE);
 	return r;
 }
@@ -140,7 +146,7 @@ static void deliver(struct script *in_script)
 		m[RNDIS_PACKET_HEADER] = (uint8_t)(m[RNDIS_PACKET_HEADER] | (kind & 1));
 		m[RNDIS_PACKET_HEADER + 12] = (kind & 2) != 0 ? 0x81 : 0x08;
 	}
-	before_host();
+	before_host(1);
 	if (setjmp(watch.death) == 0) {
 		r = nvsp_deliver(&s, &io, m, length);
 	} else {
@@ -341,7 +347,7 @@ static void give_section(struct script *in_script)
 	how = (uint8_t)script_take(in_script, 1);
 	if ((how & 1) != 0) {
 		(void)guest_return(&g, script_take(in_script, 8) | 1ull << 32);
-	} else if ((how & 2) != 0) {
+	} else {
 		give_again(section);
 	}
 }
@@ -364,7 +370,7 @@ static void restart(void)
 	CHECK_FUZZ(guest_io(&g, &io, &in, &out));
 	CHECK_FUZZ(nvsp_session_valid(&s) && nvsp_session_continues(&s, &io));
 	watch.kill = 0;
-	before_host();
+	before_host(1);
 	CHECK_FUZZ(nvsp_session_resume(&s, &io, &b) == NVSP_OK);
 	watch_guest();
 	nvsp_batch_clear(&b);
@@ -385,7 +391,7 @@ static void spoil(struct script *in_script)
 	if (!guest_io(&g, &io, &in, &out)) {
 		broken = true;
 	} else if (nvsp_session_continues(&s, &io)) {
-		before_host();
+		before_host(1);
 		broken = nvsp_session_resume(&s, &io, &b) != NVSP_OK;
 		watch_guest();
 	} else {

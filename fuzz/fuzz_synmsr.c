@@ -29,6 +29,7 @@ static struct partition *p;
 static struct vp *vp;
 static uint32_t posted, seen[HV_SINT_COUNT];
 static uint64_t heap;
+static bool eom_owed; /* the guest has emptied a slot, and has not said so yet */
 
 static uint64_t own(uint64_t control, const void *in, size_t n, void *out, size_t m)
 {
@@ -68,6 +69,7 @@ static void make(void)
 	fake_queue(NULL, 0);
 	(void)fake_run(0); /* its CPU takes it into its list */
 	posted = 0;
+	eom_owed = false;
 	memset(seen, 0, sizeof(seen));
 	/* Most scripts begin where Linux ends. */
 	CHECK_FUZZ(msr_guest_write(vp, 0x40000083, SIM | 1));
@@ -88,10 +90,11 @@ static bool on(unsigned sint)
 	       (vp->synic.sint[sint] & HV_SINT_MASKED) == 0;
 }
 
-/* What waits for a slot that is open: the slot is full and says so. */
+/* What waits for a slot that is open: the slot is full and says so, or the guest is about to say that it is empty. */
 static void check_waiting(unsigned sint)
 {
-	CHECK_FUZZ(!on(sint) || (slot(sint)->type != 0 && (slot(sint)->flags & 1) != 0));
+	CHECK_FUZZ(!on(sint) || eom_owed ||
+		   (slot(sint)->type != 0 && (slot(sint)->flags & 1) != 0));
 }
 
 static void check(void)
@@ -125,8 +128,14 @@ static void check(void)
 	CHECK_FUZZ((vp->apic.irr[0] & 0xffff) == 0);
 }
 
-/* As Linux: cmpxchg of the type, EOM if another waits. */
-static void consume(unsigned sint)
+static void end_of_message(void)
+{
+	CHECK_FUZZ(msr_guest_write(vp, 0x40000084, 0));
+	eom_owed = false;
+}
+
+/* As Linux: cmpxchg of the type, EOM if another waits; now, or after something else has happened. */
+static void consume(unsigned sint, bool later)
 {
 	struct hv_message m = *slot(sint);
 	uint32_t number;
@@ -148,8 +157,10 @@ static void consume(unsigned sint)
 		seen[sint] = number;
 	}
 	slot(sint)->type = 0;
-	if ((m.flags & 1) != 0) {
-		CHECK_FUZZ(msr_guest_write(vp, 0x40000084, 0));
+	if ((m.flags & 1) != 0 && later) {
+		eom_owed = true;
+	} else if ((m.flags & 1) != 0) {
+		end_of_message();
 	}
 }
 
@@ -259,7 +270,7 @@ static void action(struct script *s)
 		break;
 	case 8:
 	case 9:
-		consume(op >> 4);
+		consume(op >> 4, false);
 		break;
 	case 10:
 	case 11:
@@ -273,8 +284,14 @@ static void action(struct script *s)
 			take_vector(vp, (uint8_t)vlapic_highest(vp));
 		}
 		break;
-	default:
+	case 14:
+		if (eom_owed) {
+			end_of_message();
+		}
 		let_pass(0);
+		break;
+	default:
+		consume(op >> 4, true);
 		break;
 	}
 	check();

@@ -23,7 +23,10 @@ static uint32_t some_id(unsigned b)
 
 static uint32_t some_relid(unsigned b)
 {
-	return b >= 0xf0 ? 0xfffffff0 + (b & 15) : b % 10;
+	if (b >= 0xe8) { /* around the end of the table, and of the numbers */
+		return b >= 0xf0 ? 0xfffffff0 + (b & 15) : VMBUS_CHANNELS_MAX - 1 + (b & 3);
+	}
+	return b % 10;
 }
 
 static uint32_t some_version(unsigned b)

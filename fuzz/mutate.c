@@ -150,9 +150,11 @@ static uint64_t boundary(struct edit *e)
 					 1ull << 63,  0xffffffffffffffff };
 	uint64_t v = base[any(e, sizeof(base) / sizeof(base[0]))];
 
-	switch (any(e, 6)) {
+	switch (any(e, 7)) {
 	case 0:
 		return v - 1;
+	case 4: /* the last word before it */
+		return v - 8;
 	case 1:
 		return v + 1;
 	case 2:
@@ -332,6 +334,23 @@ static void repeat(struct edit *e, unsigned at)
 	}
 }
 
+/* The same of one after the other: a byte of the action counts up, for tables that have an end. */
+static void repeat_counting(struct edit *e, unsigned at)
+{
+	const struct record r = e->record[at];
+	unsigned step = any(e, r.length), n = 1 + any(e, any(e, 2) == 0 ? 60 : 20);
+
+	if (r.length == 0) {
+		return;
+	}
+	n = n < FRESH_MAX - e->fresh_count ? n : FRESH_MAX - e->fresh_count;
+	n = insert(e, at + 1, n);
+	for (unsigned i = 0; i < n; i++) {
+		e->record[at + 1 + i] = r;
+		own(e, at + 1 + i)[step] = (uint8_t)(r.bytes[step] + i + 1);
+	}
+}
+
 static void copy_run(struct edit *e, unsigned from)
 {
 	unsigned n = 1 + any(e, 8), to;
@@ -353,7 +372,10 @@ static void one_edit(struct edit *e)
 		make_up(e, 0);
 		return;
 	}
-	switch (any(e, 18)) {
+	switch (any(e, 19)) {
+	case 18:
+		repeat_counting(e, i);
+		break;
 	case 16:
 		change_size(e, i);
 		break;
