@@ -150,11 +150,9 @@ static uint64_t boundary(struct edit *e)
 					 1ull << 63,  0xffffffffffffffff };
 	uint64_t v = base[any(e, sizeof(base) / sizeof(base[0]))];
 
-	switch (any(e, 7)) {
+	switch (any(e, 6)) {
 	case 0:
 		return v - 1;
-	case 4: /* the last word before it */
-		return v - 8;
 	case 1:
 		return v + 1;
 	case 2:
