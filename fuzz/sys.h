@@ -3,13 +3,14 @@
 #define FUZZ_SYS_H
 /*
  * System calls of a process that fail where the script says so; else they are the real ones. Included by one file of a target: these
- * take the place of the C library's. None of them waits. What stands in for an end of the process (poll that fails other than by a signal) is not injected.
+ * take the place of the C library's. None of them waits: the clock, which stands still otherwise, goes on by as much. What stands in for an end of the process (poll that fails other than by a signal) is not injected.
  */
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fuzz/script.h"
@@ -20,11 +21,13 @@ static struct {
 	uint32_t countdown; /* to the call that fails; 0: none does */
 	int error;
 } sys_fails[SYS_CALLS];
+static uint64_t sys_now_ms;
 
 FUZZ_QUIET_BEGIN
 
 static inline void sys_init(void)
 {
+	sys_now_ms = 10000000;
 	for (unsigned i = 0; i < SYS_CALLS; i++) {
 		sys_fails[i].countdown = 0;
 	}
@@ -49,6 +52,19 @@ static inline bool sys_failed(enum sys_call which)
 	return true;
 }
 
+static inline void sys_waited(int timeout_ms)
+{
+	sys_now_ms += timeout_ms > 0 ? (uint64_t)timeout_ms : 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	(void)clock;
+	t->tv_sec = (time_t)(sys_now_ms / 1000);
+	t->tv_nsec = (long)(sys_now_ms % 1000 * 1000000);
+	return 0;
+}
+
 int recvmmsg(int fd, struct mmsghdr *m, unsigned int n, int flags, struct timespec *timeout)
 {
 	return sys_failed(SYS_RECEIVE) ? -1 : (int)syscall(SYS_recvmmsg, fd, m, n, flags, timeout);
@@ -61,13 +77,13 @@ int sendmmsg(int fd, struct mmsghdr *m, unsigned int n, int flags)
 
 int poll(struct pollfd *p, nfds_t n, int timeout_ms)
 {
-	(void)timeout_ms;
+	sys_waited(timeout_ms);
 	return sys_failed(SYS_WAIT) ? -1 : (int)syscall(SYS_poll, p, n, 0);
 }
 
 int epoll_wait(int fd, struct epoll_event *e, int n, int timeout_ms)
 {
-	(void)timeout_ms;
+	sys_waited(timeout_ms);
 	return sys_failed(SYS_WAIT) ? -1 : (int)syscall(SYS_epoll_wait, fd, e, n, 0);
 }
 
