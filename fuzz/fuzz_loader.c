@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Input: byte 0: how much memory; bytes 1 to 3: bytes of the initrd, 0 none (of a file that is larger, 0xffffff: of none); bytes 4 and 5:
- * bytes of the command line; byte 6: a read that fails; then the kernel's file. Checked: what was written is in the ranges for the launch
+ * bytes of the command line; byte 6: a read that fails, or a kernel that is none (KERNEL_*); then the kernel's file. Checked: what was written is in the ranges for the launch
  * measurement, whole pages, ascending, disjoint, and nothing else is; the entry lies in memory.
  */
 #include <errno.h>
@@ -23,25 +23,46 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MIB (1024 * 1024ull)
 
 /* Descriptors of files that are this harness's: a regular one each, and one that is none. */
-enum { KERNEL = 6000, INITRD, FOLDER };
+/* Byte 6, upper half, beside 8 (a folder) and 0xc (larger than any kernel). */
+enum { KERNEL_LOST = 4, KERNEL_NO_MEMORY, KERNEL_NO_VPS, INITRD_LOST };
+
+enum { KERNEL = 6000, INITRD, FOLDER, LOST };
 #define MEMORY_MAX (5120 * MIB)
 
 static const uint8_t *image;
 static uint64_t kernel_bytes, image_bytes, initrd_bytes;
 static uint32_t countdown; /* to a read that fails; 0: none does */
 static int error;          /* 0: it ends early */
+static bool no_memory;     /* for the kernel's copy */
+
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+
+void *__wrap_malloc(size_t n)
+{
+	return no_memory && n == image_bytes ? NULL : __real_malloc(n);
+}
 
 /* The compiler of ACPI is not what is fuzzed. */
 uint32_t acpi_build(uint8_t *to, uint64_t at, uint32_t vp_count)
 {
+	if (vp_count == 0) {
+		return 0;
+	}
 	memset(to, (int)vp_count, ACPI_TABLES_BYTES);
 	return at == LOADER_ACPI ? ACPI_TABLES_BYTES : 0;
 }
 
 int fstat(int fd, struct stat *st)
 {
-	if (fd < KERNEL || fd > FOLDER) {
+	if (fd < KERNEL || fd > LOST) {
 		return (int)syscall(SYS_fstat, fd, st);
+	}
+	if (fd == LOST) { /* what it would say of the file stands there */
+		st->st_mode = S_IFREG;
+		st->st_size = (off_t)kernel_bytes;
+		errno = EIO;
+		return -1;
 	}
 	memset(st, 0, sizeof(*st));
 	st->st_mode = fd == FOLDER ? S_IFDIR : S_IFREG;
@@ -51,9 +72,9 @@ int fstat(int fd, struct stat *st)
 
 ssize_t pread(int fd, void *to, size_t n, off_t at)
 {
-	uint64_t size = fd == KERNEL ? kernel_bytes : initrd_bytes;
+	uint64_t size = fd == KERNEL || fd == LOST ? kernel_bytes : initrd_bytes;
 
-	if (fd < KERNEL || fd > FOLDER) {
+	if (fd < KERNEL || fd > LOST) {
 		return syscall(SYS_pread64, fd, to, n, at);
 	}
 	if (countdown != 0 && --countdown == 0) {
@@ -62,7 +83,7 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
 	}
 	n = n < 40000 ? n : n / 2 + 1;
 	n = (uint64_t)at + n <= size ? n : (size_t)(size - (uint64_t)at);
-	if (fd == KERNEL) {
+	if (fd == KERNEL || fd == LOST) {
 		CHECK_FUZZ((uint64_t)at + n <= image_bytes);
 		memcpy(to, image + at, n);
 	} else {
@@ -91,6 +112,8 @@ static void check(const struct gmem *m, const struct loader_start *s)
 			       "written, and not measured");
 		}
 		end = r->gpa + r->bytes;
+		oracle_said_number(r->gpa);
+		oracle_said_number(end);
 		if (gmem_check(m, end, 4096)) {
 			ORACLE(memcmp(gmem_direct(m, end, 4096), zero, 4096) == 0 ||
 				       (i + 1 < s->range_count && s->range[i + 1].gpa == end),
@@ -143,14 +166,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n = ((uint32_t)data[4] | (uint32_t)data[5] << 8) % (CMDLINE_MAX + 1);
 	memset(cmdline, 'a', n);
 	cmdline[n] = '\0';
+	no_memory = data[6] >> 4 == KERNEL_NO_MEMORY;
+	in.vp_count = data[6] >> 4 == KERNEL_NO_VPS ? 0 : 2;
+	if (data[6] >> 4 == INITRD_LOST && in.initrd >= 0) {
+		in.initrd = LOST;
+	}
 	countdown = data[6] & 15;
 	error = (data[6] & 0x20) != 0 ? EINTR : (data[6] & 0x10) != 0 ? EIO : 0;
 	kernel_bytes = (data[6] & 0xc0) == 0xc0 ? 257 * MIB : kernel_bytes;
-	in.kernel = (data[6] & 0xc0) == 0x80 ? FOLDER : KERNEL;
+	in.kernel = (data[6] & 0xc0) == 0x80 ? FOLDER : data[6] >> 4 == KERNEL_LOST ? LOST : KERNEL;
 	good = loader_load(&m, &in, &start, text, sizeof(text));
 	ORACLE(good == (text[0] == '\0') && memchr(text, '\0', sizeof(text)) != NULL,
 	       "a refusal without a reason");
+	oracle_said_text(text);
+	no_memory = false;
 	if (good) {
+		oracle_clean(gmem_direct(&m, LOADER_BOOT_PARAMS, 4096), 4096);
 		check(&m, &start);
 		check_registers(&start);
 	}

@@ -6,6 +6,7 @@
 #
 # HARNESS defines LLVMFuzzerTestOneInput. CORPUS is a folder with at least one input; ctest replays every file of it.
 # WITH names further sources that only the harness needs: the session that uses the parser.
+# WRAP names functions of the C library that the harness stands in for, as __wrap_NAME: those that cannot be defined twice.
 # KIND is stateless (the default) or session: a script of actions. MAX_LEN is the longest input (default 4096).
 # DICT is a dictionary (fuzz/dict/NAME.dict needs no word), or a table *.def of which tools/fuzz/dict.py makes one.
 # MUTATOR is a file with LLVMFuzzerCustomMutator; it serves libFuzzer, and AFL++ as a library (fuzz/mutator_afl.c).
@@ -44,7 +45,7 @@ endif()
 # Parses the words that all declarations share, into P_*, and checks them.
 macro(_redoubt_words call options lists)
 	cmake_parse_arguments(PARSE_ARGV 0 P "${options}" "NAME;HARNESS;CORPUS;KIND;MAX_LEN;DICT;MUTATOR"
-		"SOURCES;WITH;${lists}")
+		"SOURCES;WITH;WRAP;${lists}")
 	foreach(word NAME HARNESS CORPUS SOURCES)
 		if(NOT P_${word})
 			_redoubt_refuse("${call}(${P_NAME}): ${word} is missing")
@@ -119,6 +120,7 @@ function(_redoubt_target)
 		_redoubt_refuse("two fuzz targets are named ${P_NAME}")
 	endif()
 	list(TRANSFORM P_WITH PREPEND ${CMAKE_SOURCE_DIR}/ OUTPUT_VARIABLE with)
+	list(TRANSFORM P_WRAP PREPEND -Wl,--wrap= OUTPUT_VARIABLE wrap)
 	if(REDOUBT_FUZZ)
 		set(mutator "")
 		if(REDOUBT_ENGINE MATCHES "^(libfuzzer|custom)$")
@@ -128,7 +130,7 @@ function(_redoubt_target)
 		target_include_directories(fuzz_${P_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(fuzz_${P_NAME} PRIVATE ${REDOUBT_ENGINE_FLAGS} -Wno-missing-prototypes)
 		set_target_properties(fuzz_${P_NAME} PROPERTIES REDOUBT_TRACED ON)
-		target_link_options(fuzz_${P_NAME} PRIVATE ${REDOUBT_ENGINE_LINK})
+		target_link_options(fuzz_${P_NAME} PRIVATE ${REDOUBT_ENGINE_LINK} ${wrap})
 		target_link_libraries(fuzz_${P_NAME} PRIVATE ${T_FUZZ} ${REDOUBT_ENGINE_LIBRARY})
 		if(REDOUBT_ENGINE STREQUAL "custom")
 			set_target_properties(fuzz_${P_NAME} PROPERTIES LINKER_LANGUAGE CXX)
@@ -141,7 +143,7 @@ function(_redoubt_target)
 		add_executable(replay_${P_NAME} ${P_HARNESS} ${with} fuzz/replay_main.c)
 		target_include_directories(replay_${P_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(replay_${P_NAME} PRIVATE ${REDOUBT_SANITIZE} -Wno-missing-prototypes)
-		target_link_options(replay_${P_NAME} PRIVATE ${REDOUBT_SANITIZE_LINK})
+		target_link_options(replay_${P_NAME} PRIVATE ${REDOUBT_SANITIZE_LINK} ${wrap})
 		target_link_libraries(replay_${P_NAME} PRIVATE ${T_HOST})
 		add_test(NAME replay.${P_NAME} COMMAND replay_${P_NAME} ${CMAKE_SOURCE_DIR}/${P_CORPUS})
 		set_tests_properties(replay.${P_NAME} PROPERTIES LABELS "replay" TIMEOUT 300)

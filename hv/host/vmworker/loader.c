@@ -16,6 +16,8 @@
 #define MIB (1024 * 1024ull)
 #define KERNEL_BYTES_MAX (256 * MIB)
 #define CMDLINE_BYTES PAGE
+/* What is put into memory: kernel, initrd, command line, zero page, GDT, three levels of tables (the last of four pages), ACPI, reset vector. */
+#define PIECES 13
 
 /* struct boot_params */
 #define BP_RSDP 0x070
@@ -39,6 +41,7 @@ struct loading {
 	uint64_t low_end; /* of memory below 3 GiB */
 	uint64_t initrd_at, initrd_bytes;
 	uint8_t bp[PAGE];
+	bool whole; /* all that was put lies in memory */
 	char *text;
 	uint32_t text_bytes;
 	struct loader_start *start;
@@ -54,8 +57,8 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct loading *l, cons
 	return false;
 }
 
-/* Enters [gpa, gpa + bytes) among the ranges, which stay whole pages, ascending and disjoint. false: there are too many. */
-static bool wrote(struct loader_start *s, uint64_t gpa, uint64_t bytes)
+/* Enters [gpa, gpa + bytes) among the ranges, which stay whole pages, ascending and disjoint: this file writes at most that many. */
+static void wrote(struct loader_start *s, uint64_t gpa, uint64_t bytes)
 {
 	struct loader_range add = { gpa & ~(uint64_t)(PAGE - 1), 0 };
 	uint64_t end = (gpa + bytes + PAGE - 1) & ~(uint64_t)(PAGE - 1);
@@ -72,18 +75,16 @@ static bool wrote(struct loader_start *s, uint64_t gpa, uint64_t bytes)
 		end = r->gpa + r->bytes > end ? r->gpa + r->bytes : end;
 	}
 	add.bytes = end - add.gpa;
-	if (first == last && s->range_count == LOADER_RANGES) {
-		return false;
-	}
 	memmove(&s->range[first + 1], &s->range[last], (s->range_count - last) * sizeof(add));
 	s->range[first] = add;
 	s->range_count += 1 - (last - first);
-	return true;
 }
+_Static_assert(LOADER_RANGES > PIECES, "room for each piece, and while one is put in");
 
-static bool put(struct loading *l, uint64_t gpa, const void *from, size_t n)
+static void put(struct loading *l, uint64_t gpa, const void *from, size_t n)
 {
-	return gmem_copy_out(l->m, gpa, from, n) && wrote(l->start, gpa, n);
+	l->whole &= gmem_copy_out(l->m, gpa, from, n);
+	wrote(l->start, gpa, n);
 }
 
 static void put32(uint8_t *p, uint64_t v)
@@ -165,9 +166,7 @@ static bool place_kernel(struct loading *l)
 			l, "memory is too small: the kernel needs it up to %llu MiB",
 			(unsigned long long)((bz->pref_address + bz->init_size + MIB - 1) / MIB));
 	}
-	if (!put(l, bz->pref_address, l->image + bz->payload_offset, bz->payload_size)) {
-		return refuse(l, "kernel: does not fit in memory");
-	}
+	put(l, bz->pref_address, l->image + bz->payload_offset, bz->payload_size);
 	return true;
 }
 
@@ -175,7 +174,6 @@ static bool place_kernel(struct loading *l)
 static bool place_initrd(struct loading *l, int fd)
 {
 	uint64_t end = l->low_end, kernel_end = l->bz.pref_address + l->bz.init_size;
-	void *to;
 
 	if (fd < 0) {
 		return true;
@@ -186,20 +184,16 @@ static bool place_initrd(struct loading *l, int fd)
 	if (l->bz.initrd_addr_max < end - 1) {
 		end = l->bz.initrd_addr_max + 1;
 	}
-	if (end < kernel_end || l->initrd_bytes > end - kernel_end) {
-		return refuse(l, "initrd: %llu bytes do not fit in memory beside the kernel",
-			      (unsigned long long)l->initrd_bytes);
-	}
 	l->initrd_at = (end - l->initrd_bytes) & ~(uint64_t)(PAGE - 1);
-	if (l->initrd_at < kernel_end) {
+	if (l->initrd_bytes > end || l->initrd_at < kernel_end) {
 		return refuse(l, "initrd: %llu bytes do not fit in memory beside the kernel",
 			      (unsigned long long)l->initrd_bytes);
 	}
-	to = gmem_direct(l->m, l->initrd_at, l->initrd_bytes);
-	if (to == NULL || !read_all(fd, to, l->initrd_bytes) ||
-	    !wrote(l->start, l->initrd_at, l->initrd_bytes)) {
+	/* In memory, as it lies between the kernel's end and that of low memory. */
+	if (!read_all(fd, gmem_direct(l->m, l->initrd_at, l->initrd_bytes), l->initrd_bytes)) {
 		return refuse(l, "initrd: cannot be read");
 	}
+	wrote(l->start, l->initrd_at, l->initrd_bytes);
 	return true;
 }
 
@@ -230,10 +224,11 @@ static bool command_line(struct loading *l, const char *cmdline)
 	if (n >= CMDLINE_BYTES || n > l->bz.cmdline_max) {
 		return refuse(l, "command line: %zu bytes are more than the kernel takes", n);
 	}
-	return put(l, LOADER_CMDLINE, cmdline, n + 1);
+	put(l, LOADER_CMDLINE, cmdline, n + 1);
+	return true;
 }
 
-static bool zero_page(struct loading *l)
+static void zero_page(struct loading *l)
 {
 	uint8_t *bp = l->bp;
 
@@ -246,27 +241,27 @@ static bool zero_page(struct loading *l)
 	put32(bp + BP_CMDLINE, LOADER_CMDLINE);
 	put64(bp + BP_RSDP, LOADER_ACPI);
 	e820(l);
-	return put(l, LOADER_BOOT_PARAMS, bp, PAGE);
+	put(l, LOADER_BOOT_PARAMS, bp, PAGE);
 }
 
 /* Identity map of 4 GiB in 2 MiB pages, and the segments that the protocol names. */
-static bool tables(struct loading *l)
+static void tables(struct loading *l)
 {
 	static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
 	uint64_t t[512] = { LOADER_PDPT + 7 };
-	bool ok = put(l, LOADER_GDT, gdt, sizeof(gdt)) && put(l, LOADER_PML4, t, PAGE);
 
+	put(l, LOADER_GDT, gdt, sizeof(gdt));
+	put(l, LOADER_PML4, t, PAGE);
 	for (uint64_t g = 0; g < 4; g++) {
 		t[g] = LOADER_PD + g * PAGE + 7;
 	}
-	ok = ok && put(l, LOADER_PDPT, t, PAGE);
+	put(l, LOADER_PDPT, t, PAGE);
 	for (uint64_t g = 0; g < 4; g++) {
 		for (uint64_t i = 0; i < 512; i++) {
 			t[i] = (g << 30 | i << 21) + 0x83; /* present, writable, large */
 		}
-		ok = ok && put(l, LOADER_PD + g * PAGE, t, PAGE);
+		put(l, LOADER_PD + g * PAGE, t, PAGE);
 	}
-	return ok;
 }
 
 static bool acpi(struct loading *l, uint32_t vp_count)
@@ -274,14 +269,18 @@ static bool acpi(struct loading *l, uint32_t vp_count)
 	uint8_t bytes[ACPI_TABLES_BYTES];
 	uint32_t n = acpi_build(bytes, LOADER_ACPI, vp_count);
 
-	return n != 0 && put(l, LOADER_ACPI, bytes, n);
+	if (n == 0) {
+		return refuse(l, "no ACPI tables for %u VPs", vp_count);
+	}
+	put(l, LOADER_ACPI, bytes, n);
+	return true;
 }
 
 /*
  * What a PC's firmware has at its reset vector. Linux restarts a machine that has reduced-hardware ACPI and no UEFI by going there in
  * real mode, and does not try the ACPI reset register (efi_reboot_required): write that register.
  */
-static bool reset_vector(struct loading *l)
+static void reset_vector(struct loading *l)
 {
 	static const uint8_t code[] = {
 		0xba,
@@ -295,28 +294,32 @@ static bool reset_vector(struct loading *l)
 		0xfd, /* hlt; jmp hlt */
 	};
 
-	return put(l, LOADER_RESET_VECTOR, code, sizeof(code));
+	put(l, LOADER_RESET_VECTOR, code, sizeof(code));
 }
 
 bool loader_load(const struct gmem *m, const struct loader_input *in, struct loader_start *out,
 		 char *text, uint32_t text_bytes)
 {
-	struct loading *l = calloc(1, sizeof(*l));
+	static struct loading loading; /* large; a worker loads one kernel */
+	struct loading *l = &loading;
 	bool ok;
 
-	if (l == NULL) {
-		(void)snprintf(text, text_bytes, "no memory");
-		return false;
-	}
+	memset(l, 0, sizeof(*l));
 	l->m = m;
 	l->start = out;
+	l->whole = true;
 	out->range_count = 0;
 	l->text = text;
 	l->text_bytes = text_bytes;
 	l->low_end = m->size < GMEM_LOW_LIMIT ? m->size : GMEM_LOW_LIMIT;
 	ok = read_kernel(l, in->kernel) && place_kernel(l) && place_initrd(l, in->initrd) &&
-	     command_line(l, in->cmdline);
-	if (ok && !(zero_page(l) && tables(l) && acpi(l, in->vp_count) && reset_vector(l))) {
+	     command_line(l, in->cmdline) && acpi(l, in->vp_count);
+	if (ok) {
+		zero_page(l);
+		tables(l);
+		reset_vector(l);
+	}
+	if (ok && !l->whole) { /* a kernel above 1 MiB that fits leaves room for everything below */
 		ok = refuse(l, "memory is too small");
 	}
 	out->entry = l->bz.pref_address + 0x200;
@@ -324,7 +327,6 @@ bool loader_load(const struct gmem *m, const struct loader_input *in, struct loa
 	out->cr3 = LOADER_PML4;
 	out->gdt = LOADER_GDT;
 	free(l->image);
-	free(l);
 	return ok;
 }
 
