@@ -25,12 +25,12 @@ FUZZ_QUIET_BEGIN
 
 /* ---- what others see: part of the verdict when a check is deleted (fuzz/planted/checks.c); nothing else looks at it ---- */
 
-void planted_said(const void *bytes, size_t n) __attribute__((weak));
+void oracle_verdict(const void *bytes, size_t n) __attribute__((weak));
 
 static inline void oracle_said(const void *bytes, size_t n)
 {
-	if (planted_said != NULL) {
-		planted_said(bytes, n);
+	if (oracle_verdict != NULL) {
+		oracle_verdict(bytes, n);
 	}
 }
 

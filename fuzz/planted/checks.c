@@ -52,12 +52,12 @@ static struct now {
 int __real_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int __wrap_LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-void planted_said(const void *bytes, size_t n);
+void oracle_verdict(const void *bytes, size_t n);
 int __lsan_do_recoverable_leak_check(void);
 void __sanitizer_set_death_callback(void (*callback)(void));
 
 /* fuzz/oracle.h: what a session says to others. */
-void planted_said(const void *bytes, size_t n)
+void oracle_verdict(const void *bytes, size_t n)
 {
 	planted_mix(n);
 	for (size_t i = 0; i < n; i++) {
