@@ -23,7 +23,7 @@
 
 FUZZ_QUIET_BEGIN
 
-/* ---- what others see: part of the verdict when a check is deleted (fuzz/planted/checks.c); nothing else looks at it ---- */
+/* ---- what others see: part of the verdict when a check is deleted (docs/fuzzing.md); nothing else looks at it ---- */
 
 void oracle_verdict(const void *bytes, size_t n) __attribute__((weak));
 
