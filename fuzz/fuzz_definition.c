@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Input: the text of a definition file. */
+/* Input: the text of a definition file (script_text); the first byte 0xff: there is no memory for the parser of YAML. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/script.h"
+#include "fuzz/oracle.h"
 #include "hv/host/vmmgr/definition.h"
 
+#include <yaml.h>
+
+int __real_yaml_parser_initialize(yaml_parser_t *parser);
+int __wrap_yaml_parser_initialize(yaml_parser_t *parser);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool no_memory;
+
+int __wrap_yaml_parser_initialize(yaml_parser_t *parser)
+{
+	return no_memory ? 0 : __real_yaml_parser_initialize(parser);
+}
 
 static void check_text(const char *text, size_t room)
 {
@@ -46,19 +57,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct definition d, again;
 	struct definition_fault fault;
-	char *text = malloc(size);
+	char *text;
 	bool ok;
 
-	if (text == NULL) {
-		return 0;
-	}
-	memcpy(text, data, size);
+	no_memory = size != 0 && data[0] == 0xff;
+	text = script_text(data, &size, '\n');
 	memset(&fault, 0x5a, sizeof(fault));
 	ok = definition_parse(text, size, &d, &fault);
 	if (ok) {
 		check(&d);
 		CHECK_FUZZ(definition_parse(text, size, &again, &fault));
 		CHECK_FUZZ(memcmp(&d, &again, sizeof(d)) == 0);
+		CHECK_FUZZ(fault.text[0] == '\0' && fault.remedy[0] == '\0');
 	} else {
 		check_text(fault.key, sizeof(fault.key));
 		CHECK_FUZZ(fault.text[0] != '\0' && fault.remedy[0] != '\0');
@@ -66,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK_FUZZ(memchr(fault.remedy, '\0', sizeof(fault.remedy)) != NULL);
 		CHECK_FUZZ(fault.line <= size + 1);
 	}
+	oracle_said(&d, ok ? sizeof(d) : 0);
+	oracle_said(&fault, sizeof(fault));
 	free(text);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Input: one line that a client sent to the manager. */
+/* Input: one line that a client sent to the manager (script_text). */
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/script.h"
+#include "fuzz/oracle.h"
 #include "hv/host/vmmgr/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -38,18 +38,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct request r;
 	const char *why = NULL;
-	char *line = malloc(size);
+	char *line = script_text(data, &size, ' ');
 	bool ok;
 
-	if (line == NULL) {
-		return 0;
-	}
-	memcpy(line, data, size);
 	ok = request_parse(line, size, &r, &why);
 	CHECK_FUZZ(ok == (why == NULL));
 	if (ok) {
 		check(&r);
 	}
+	oracle_said_text(why);
+	oracle_said(&r, ok ? sizeof(r) : 0);
 	free(line);
 	return 0;
 }

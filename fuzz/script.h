@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define CHECK_FUZZ(x)                     \
 	do {                              \
@@ -67,6 +69,27 @@ static inline bool script_action(struct script *s, struct script *action)
 static inline size_t script_left(const struct script *s)
 {
 	return s->size - s->at;
+}
+
+/*
+ * A text in an allocation of its own size. What is too long for a reader would be too slow for a fuzzer: a text that ends in a number n and
+ * 0xff goes on with n KiB of `fill` instead.
+ */
+static inline char *script_text(const uint8_t *data, size_t *size, char fill)
+{
+	size_t own = *size, more = 0;
+	char *text;
+
+	if (own >= 2 && data[own - 1] == 0xff) {
+		own -= 2;
+		more = data[own] * (size_t)1024;
+	}
+	*size = own + more;
+	text = malloc(*size);
+	CHECK_FUZZ(text != NULL || *size == 0);
+	memcpy(text, data, own);
+	memset(text + own, fill, more);
+	return text;
 }
 
 FUZZ_QUIET_END

@@ -38,7 +38,7 @@ static bool refuse(const char **why, const char *text)
 	return false;
 }
 
-/* A JSON text without NUL in it, that fits. */
+/* A JSON text that fits. It has no NUL: without JSON_ALLOW_NUL jansson takes none. */
 static bool take_text(const json_t *value, char *to, size_t room, uint32_t *length)
 {
 	size_t size;
@@ -47,7 +47,7 @@ static bool take_text(const json_t *value, char *to, size_t room, uint32_t *leng
 		return false;
 	}
 	size = json_string_length(value);
-	if (size >= room || memchr(json_string_value(value), '\0', size) != NULL) {
+	if (size >= room) {
 		return false;
 	}
 	memcpy(to, json_string_value(value), size);
