@@ -54,8 +54,10 @@ static uint8_t line[CLIENTS][1 << 16];
 static int accepting = -1; /* the client that connects; -1: none */
 static struct vm machine[MACHINES];
 static bool exists[MACHINES];
-static uint32_t fail_vm, fail_keep, fail_open, fail_send, fail_watch; /* countdowns */
+static uint32_t fail_vm, fail_keep, fail_open, fail_send, fail_watch, fail_text, large_ps,
+	fail_memory;                  /* countdowns */
 static int send_error, receive_error; /* receive_error: of the next; 0: none */
+static bool in_manager;               /* its code runs, not this file's */
 static unsigned
 	start_fails; /* 1 a name too long, 2 another manager is there, 3 bind, 4 listen, 5 and 6 no socket */
 
@@ -111,8 +113,12 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 
 	ORACLE(level == SOL_SOCKET && name == SO_PEERCRED && *size == sizeof(peer),
 	       "another option");
+	if (peer.uid == 2000) { /* fails: what it leaves behind means nothing */
+		memset(value, 0, sizeof(peer));
+		return -1;
+	}
 	memcpy(value, &peer, sizeof(peer));
-	return peer.uid == 2000 ? -1 : 0;
+	return 0;
 }
 
 ssize_t recv(int fd, void *to, size_t size, int flags)
@@ -253,6 +259,22 @@ int listen(int fd, int most)
 {
 	(void)most;
 	return fd == FD_LISTENER && start_fails != 4 ? 0 : -1;
+}
+
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return in_manager && fails(&fail_memory) ? NULL : __real_realloc(p, n);
+}
+
+char *__real_json_dumps(const json_t *json, size_t flags);
+char *__wrap_json_dumps(const json_t *json, size_t flags);
+
+char *__wrap_json_dumps(const json_t *json, size_t flags)
+{
+	return fails(&fail_text) ? NULL : __real_json_dumps(json, flags);
 }
 
 /* ---- the manager's other parts ---- */
@@ -437,6 +459,12 @@ bool keep_remove(const char *name, char *why, size_t room)
 
 json_t *answer_ps(const struct vm *vm)
 {
+	static char large[5 << 20];
+
+	if (fails(&large_ps)) {
+		memset(large, 'x', sizeof(large) - 1);
+		return json_pack("{s:b, s:s}", "ok", 1, "text", large);
+	}
 	return json_pack("{s:b, s:b}", "ok", 1, "one", vm != NULL);
 }
 
@@ -462,7 +490,9 @@ static void run(void)
 			}
 			ready &= s != NULL ? watched[i].events | EPOLLHUP | EPOLLERR : 0;
 			if (ready != 0) {
+				in_manager = true;
 				s->ready(s, ready);
+				in_manager = false;
 				busy = true;
 			}
 		}
@@ -563,7 +593,11 @@ static void fail(unsigned arg)
 		fail_open = n;
 		break;
 	case 3:
-		if ((arg & 0x80) != 0 && watched[0].source != NULL) { /* nobody, after all */
+		if ((arg & 0x40) != 0) { /* the answer of ps */
+			fail_text = (arg & 0x18) == 0;
+			large_ps = (arg & 0x18) == 8;
+			fail_memory = (arg & 0x18) == 0x10;
+		} else if ((arg & 0x80) != 0 && watched[0].source != NULL) { /* nobody, after all */
 			watched[0].source->ready(watched[0].source, EPOLLIN);
 		} else {
 			fail_watch = 1;
@@ -631,6 +665,7 @@ static void finish(void)
 {
 	receive_error = 0;
 	fail_send = fail_open = fail_vm = fail_keep = fail_watch = 0;
+	fail_text = large_ps = fail_memory = 0;
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		client[i].room = 16u << 20;
 	}

@@ -35,6 +35,7 @@ def definitions():
     yield "scalar", "hello\n"
     yield "utf8_broken", LEAST + "cmdline: \udcff\udcfe\n"
     yield "nul", LEAST + 'cmdline: "a\\0b"\n'
+    yield "delete_character", LEAST.replace("/k", '"/k\\x7f"')
     yield "tab", "name:\ta\n\tmemory: 1\n"
 
 
@@ -113,6 +114,8 @@ def sessions():
     yield "keep_refused", made + r(5, 1, 0) + ask(0, CREATE, 16) + ask(0, SHOW) + r(5, 1, 0) + ask(0, DELETE)
     yield "failed", made + becomes(0, FAILED) + ask(0, SHOW) + ask(0, LIST)
     yield "not_yaml", one + record(b'\x06\x00\x00{"verb":"create","definition":"{"}\n{"verb":"create","definition":""}\n{"verb":"create","definition":"[]"}\n')
+    for how, name in enumerate(("none", "large", "no_memory")):
+        yield f"answer_{name}", made + r(5, 0x43 | how << 3, 0) + ask(0, PS, 4) + ask(0, LIST)
     yield "deleted_while_starting", made + two + ask(0, STOP) + becomes(0, STOPPING) + r(3, 0, 0) + ask(1, DELETE) + becomes(0, OFF)
     for what in range(8):
         for after in range(3):

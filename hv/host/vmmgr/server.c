@@ -355,9 +355,7 @@ static bool serve(struct client *c, const char *line, size_t size)
 	if (object != NULL) {
 		return answer(c, object);
 	}
-	if (!flush(c)) {
-		return false;
-	}
+	source_change(&c->source, wanted(c));
 	look(c);
 	return c->used;
 }
@@ -389,10 +387,10 @@ static void client_ready(struct source *s, uint32_t events)
 		drop(c);
 		return;
 	}
-	if ((events & EPOLLOUT) != 0 && !flush(c)) {
-		return;
+	if ((events & EPOLLOUT) != 0) {
+		(void)flush(c);
 	}
-	if ((events & EPOLLIN) != 0) {
+	if (c->used && (events & EPOLLIN) != 0) {
 		count = recv(s->fd, c->in + c->in_used, sizeof(c->in) - c->in_used, MSG_DONTWAIT);
 		if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
 			drop(c);
