@@ -28,6 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			   memmem(bytes, size, "\r\nContent-Length: 0", 19) != NULL);
 		CHECK_FUZZ(memchr(a.text, 0, sizeof(a.text)) != NULL);
 		CHECK_FUZZ(a.status != 200 || a.text[0] == 0);
+		CHECK_FUZZ(a.text[0] == 0 ||
+			   (a.n > 11 && memcmp(a.body, "{\"error\": \"", 11) == 0));
 		for (const char *c = a.text; *c != 0; c++) {
 			CHECK_FUZZ(*c >= ' ' && *c <= '~');
 		}

@@ -49,6 +49,18 @@ static void check_final(const struct tcglog *l, const uint8_t *p, size_t n, uint
 	CHECK(!tcglog_final(l, p, n, count + 1, count, &from, &bytes));
 	CHECK(!tcglog_final(l, p, n, 0, count + 1, &from, &bytes));
 	CHECK(!tcglog_final(l, p, n, 0, UINT64_MAX, &from, &bytes));
+	CHECK(count == 0 || !tcglog_final(l, p, n, count, count - 1, &from, &bytes));
+}
+
+/* A header that is refused has no events behind it, wherever the last one is said to be. */
+static void check_refused(const uint8_t *log, size_t size)
+{
+	struct tcglog l;
+
+	CHECK(tcglog_size(&l, log, size, 0) == 0 && tcglog_size(&l, log, size, size / 2) == 0);
+	if (size >= 32) {
+		CHECK(tcglog_size(&l, log, size, 32 + (size_t)le32(log + 28)) == 0);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -82,6 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		      SIZE_MAX);
 		check_ends(&l, log, size, last, at);
 		check_final(&l, log + l.header, size - l.header, count);
+	} else {
+		check_refused(log, size);
 	}
 	free(log);
 	return 0;

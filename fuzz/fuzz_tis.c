@@ -4,6 +4,7 @@
  * firmware's log, what was measured, room in the log, who has the TPM. Each further one is what the TPM does with the next command; where
  * there is none it is honest. Whatever it does: the boot goes on within bounded time, every command is whole, nothing but the log's
  * free room and two fields of the TPM2 table is written, and a log that is called complete has exactly the events that the TPM has.
+ * What is left of the first record are two who want signatures then.
  */
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "hv/arch/fake/fake.h"
 #include "hv/core/attest.h"
 #include "hv/core/report_key.h"
+#include "hv/core/time.h"
 #include "hv/core/tpm_tis.h"
 #include "hv/wire/tcglog.h"
 #include "hv/wire/tpm2.h"
@@ -30,6 +32,7 @@ FUZZ_QUIET_BEGIN
 #define EVENTS 12u
 #define PATIENCE 3u                        /* polls that cost nothing */
 #define POLL (FAKE_TSC_HZ / 20)            /* a poll for what does not come */
+#define SIGN_STEPS 16u                     /* hv/core/report_key.h: about eight */
 #define COMMAND_MOST (FAKE_TSC_HZ * 27ull) /* hv/core/tpm_tis.h: some 26 seconds */
 
 static const uint16_t algs[BANKS] = { TCG_ALG_SHA1, TCG_ALG_SHA256, TCG_ALG_SHA384,
@@ -409,6 +412,7 @@ static void machine(struct script *s)
 	h.acpi.tpm2_addr = (other & 8) != 0 ? 0 : TABLE_AT;
 	h.acpi.tpm12 = (other & 16) != 0;
 	fake.no_random = (other & 32) != 0;
+	fake.seed = (other >> 6) == 0 ? FAKE_SEED_GOOD : FAKE_SEED_REPEATS + (other >> 6) - 1;
 	h.acpi.tpm2_log = (flags & 8) == 0;
 	h.info.module_count = 1;
 	k = &h.info.module[0];
@@ -512,6 +516,62 @@ static void check(void)
 	fake_check_idle();
 }
 
+/* Bad randomness gives no key, whatever else is in it, and forgets the one before; with a key, it is written whole. */
+static void check_key(void)
+{
+	uint8_t cose[REPORT_COSE_SIZE];
+
+	if (fake.no_random || fake.seed != FAKE_SEED_GOOD) {
+		ORACLE(report_key_make(NULL, 0) == ATTEST_NO_RANDOM && !report_key_exists(),
+		       "a key of bad randomness");
+		ORACLE(report_key_cose(cose, sizeof(cose)) == 0, "no key, but its encoding");
+		fake.no_random = false; /* the next boot has a key again */
+		fake.seed = FAKE_SEED_GOOD;
+		CHECK_FUZZ(report_key_make(NULL, 0) == ATTEST_OK);
+	}
+	CHECK_FUZZ(report_key_exists());
+	ORACLE(report_key_cose(cose, sizeof(cose)) == sizeof(cose) &&
+		       report_key_cose(cose, sizeof(cose) - 1) == 0,
+	       "the key's encoding");
+}
+
+/*
+ * Two who want signatures: bit 0: who, bit 1: urgently, the rest: milliseconds since the last one. One signature is made at a time; the
+ * other one waits, but for who is urgent, and for who does not come back.
+ */
+static void signers(struct script *s)
+{
+	static const uint8_t digest[2][ATTEST_DIGEST] = { { 1 }, { 2 } };
+	uint8_t signature[REPORT_SIGNATURE];
+	unsigned who = 0, owner = 0, steps = 0;
+	bool under_way = false, owner_urgent = false;
+	uint64_t asked = 0;
+
+	while (script_more(s) || under_way) {
+		unsigned a = script_more(s) ? (unsigned)script_take(s, 1) : owner;
+		bool urgent = (a & 2) != 0;
+		enum report_step step;
+
+		who = a & 1;
+		fake.tsc += (a >> 2) * (FAKE_TSC_HZ / 1000);
+		step = report_key_sign(digest[who], urgent, signature);
+		ORACLE(step != REPORT_NO_KEY, "no key");
+		if (under_way && who != owner && time_ns() - asked < REPORT_PATIENCE_NS &&
+		    (owner_urgent || !urgent)) {
+			ORACLE(step == REPORT_AGAIN, "somebody else's turn");
+			continue;
+		}
+		if (!under_way || who != owner) {
+			steps = 0;
+			owner_urgent = urgent;
+		}
+		owner = who;
+		asked = time_ns();
+		under_way = step == REPORT_AGAIN;
+		ORACLE(++steps <= SIGN_STEPS && (under_way || steps > 1), "steps of a signature");
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script setup = { NULL, 0, 0 };
@@ -529,8 +589,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mmio = fake.mmio_count;
 	attest_start(&h);
 	check();
-	fake.no_random = false; /* the next boot has a key again */
-	CHECK_FUZZ(report_key_exists() || report_key_make(NULL, 0) == ATTEST_OK);
+	check_key();
+	signers(&setup);
 	return 0;
 }
 

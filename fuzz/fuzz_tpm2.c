@@ -17,13 +17,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_digests(const struct tpm2_digests *d)
 {
+	bool zero = true;
+
 	CHECK(d->count <= TPM2_BANK_MAX);
 	for (uint32_t i = 0; i < d->count; i++) {
+		for (uint32_t k = 0; k < d->bank[i].size; k++) {
+			zero = zero && d->bank[i].bytes[k] == 0;
+		}
 		CHECK(d->bank[i].size >= 1 && d->bank[i].size <= 64);
 		for (uint32_t k = 0; k < i; k++) {
 			CHECK(d->bank[k].alg != d->bank[i].alg);
 		}
 	}
+	CHECK(tpm2_is_zero(d) == zero);
 }
 
 /* Into the order of a log's banks: the same digests, or it says that one is missing. */

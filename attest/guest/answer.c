@@ -29,12 +29,9 @@ static size_t find(const uint8_t *bytes, size_t n, const char *what)
 /* The number behind the one Content-Length of the head. */
 static bool take_length(const uint8_t *head, size_t n, size_t *length)
 {
-	size_t at = find(head, n, length_name), from;
+	/* Behind the end where there is none: then there is no number, either. */
+	size_t from = find(head, n, length_name) + sizeof(length_name) - 1, at = from;
 
-	if (at == n) {
-		return false;
-	}
-	from = at += sizeof(length_name) - 1;
 	for (*length = 0; at < n && digit(head[at]); at++) {
 		*length = *length * 10 + (size_t)(head[at] - '0');
 		if (*length > ATTEST_BUNDLE_MAX) {

@@ -12,7 +12,7 @@ MARKS = re.compile(r"\w+(->|\.)(bad|full) = true;$")
 CONSTANT = re.compile(r"return [A-Z][A-Z0-9_]+;$")
 FUNCTION = re.compile(r"^(?!typedef|#|\}|/)((?:static |inline |const |struct |enum |unsigned |\w+ )+\**)(\w+)\(([^{};]*?)\)\n\{\n(.*?)^\}", re.M | re.S)
 NUMBERS = {"bool", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "int64_t", "int", "unsigned", "size_t", "unsigned int"}
-OUTS = {"uint16_t", "uint32_t", "uint64_t", "bool"}
+OUTS = {"uint16_t", "uint32_t", "uint64_t", "bool", "int", "size_t"}
 
 
 def closing(text, at):
@@ -136,6 +136,8 @@ class Numbered:
                 lines.append(f"planted_mix((uint64_t){name});")
             elif stars == "*" and kind in OUTS and not match[4]:
                 lines.append(f"__attribute__((cleanup(planted_out_{kind}))) {kind} *planted_{i} = {name};")
+            elif stars == "**" and kind == "const char":
+                lines.append(f"__attribute__((cleanup(planted_out_text))) void *planted_{i} = {name};")
             elif stars == "*" and kind == "struct wire_fault":
                 lines.append(f"__attribute__((cleanup(planted_out_fault))) void *planted_{i} = {name};")
         return "\t" + " ".join(lines) + " " if lines else ""
@@ -146,7 +148,7 @@ class Numbered:
         pointer = kind.endswith("*")
         if kind == "void" or not pointer and kind not in NUMBERS and not kind.startswith("enum "):
             return body
-        word, out, at = "PLANTED_POINTER" if pointer else "PLANTED_RETURN", [], 0
+        word, out, at = "PLANTED_TEXT" if kind == "const char *" else "PLANTED_POINTER" if pointer else "PLANTED_RETURN", [], 0
         for match in re.finditer(r"\breturn ", body):
             end, i = None, match.end()
             while end is None:

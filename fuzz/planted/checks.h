@@ -46,6 +46,23 @@ static inline bool planted_holds(unsigned n, bool c)
 		planted_value;                   \
 	})
 
+extern const char __executable_start[], _end[];
+
+/* A text of the program says what it is; of others (memory of a run) that there is one. */
+static inline void planted_mix_text(const char *text)
+{
+	bool ours = text >= __executable_start && text < _end;
+
+	planted_mix(ours ? (uint64_t)text : text != 0);
+}
+
+#define PLANTED_TEXT(type, e)                    \
+	({                                       \
+		type planted_value = (e);        \
+		planted_mix_text(planted_value); \
+		planted_value;                   \
+	})
+
 int __asan_address_is_poisoned(const volatile void *address);
 
 /* What a function leaves behind its pointers to numbers; of an array the first one, where there is one. */
@@ -60,6 +77,14 @@ PLANTED_OUT(uint16_t, uint16_t)
 PLANTED_OUT(uint32_t, uint32_t)
 PLANTED_OUT(uint64_t, uint64_t)
 PLANTED_OUT(bool, bool)
+PLANTED_OUT(int, int)
+PLANTED_OUT(__SIZE_TYPE__, size_t)
+static inline void planted_out_text(void **p)
+{
+	if (*p != 0 && !__asan_address_is_poisoned(*p)) {
+		planted_mix_text(*(const char **)*p);
+	}
+}
 /* struct wire_fault: what, field, remedy: texts of the program, the same in each run. */
 static inline void planted_out_fault(void **p)
 {

@@ -57,9 +57,10 @@ def answers():
 
     for name, status in (("letter_1", b"x00 A"), ("letter_2", b"2x0 A"), ("letter_3", b"20x A"), ("no_space", b"200A"), ("low", b"099 A"), ("colon", b":00 A")):
         yield "status_" + name, one(status)
-    for name, length in (("none", b""), ("letter", b"x"), ("colon", b"3:"), ("slash", b"/3"), ("most", b"9" * 12), ("other", b"4")):
+    for name, length in (("none", b""), ("letter", b"x"), ("colon", b"3:"), ("slash", b"/3"), ("most", b"9" * 12), ("other", b"4"),
+                         ("wraps", str(2**64 + 3).encode())):
         yield "length_" + name, one(length=length)
-    for name, body in (("open", b'{"error": "abc'), ("other", b'{"errors": "abc"}'), ("short", b"{"), ("long", b'{"error": "' + b"x" * 600 + b'"}'),
+    for name, body in (("open", b'{"error": "abc'), ("other", b'{"errors": "abc"}'), ("name", b'{"fault": "abc"}'), ("short", b"{"), ("long", b'{"error": "' + b"x" * 600 + b'"}'),
                        ("bytes", b'{"error": "\x00\x7f\xff"}')):
         yield "reason_" + name, one(b"503 No", str(len(body)).encode(), body)
     yield "empty", b""

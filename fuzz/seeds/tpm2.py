@@ -49,7 +49,7 @@ def seeds():
                        ("behind", pcr(0xB, bytes(33), size=32)), ("select_long", pcr(0xB, bytes(32), bits=b"\x01" * 40))):
         yield "pcr_" + name, answer(2, 0xB, body)
         yield "pcr_tag_" + name, answer(2, 0xB, body, tag=0x8002)
-    for name, body in (("all", event(4, 0xB, 0xC, 0xD, 0x12)), ("twice", event(4, 4)), ("unknown", event(4, 0x99)), ("none", event()),
+    for name, body in (("all", event(4, 0xB, 0xC, 0xD, 0x12)), ("twice", event(4, 4)), ("unknown", event(4, 0x99)), ("none", event()), ("sm3", event(0x12)),
                        ("count", event(4, count=3)), ("size", event(4, size=3)), ("behind", event(4, extra=b"x")), ("many", event(4, 0xB, 0xC, 0xD, 0x12, 4)),
                        ("tag", event(4))):
         for pick in (0, 1, 2, 5, 8, 0xF5):

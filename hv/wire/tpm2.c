@@ -236,7 +236,7 @@ bool tpm2_take_banks(const uint8_t *p, size_t n, struct tpm2_banks *out)
 	return done(&t);
 }
 
-static bool digest(struct take *t, uint16_t alg, uint32_t size, struct tpm2_digests *out)
+static void digest(struct take *t, uint16_t alg, uint32_t size, struct tpm2_digests *out)
 {
 	const uint8_t *b = bytes(t, size);
 	uint32_t i = out->count;
@@ -244,16 +244,14 @@ static bool digest(struct take *t, uint16_t alg, uint32_t size, struct tpm2_dige
 	for (uint32_t k = 0; k < i; k++) {
 		t->ok = t->ok && out->bank[k].alg != alg;
 	}
-	if (!t->ok || b == NULL || size == 0 || size > sizeof(out->bank[0].bytes) ||
-	    i >= TPM2_BANK_MAX) {
+	if (!t->ok || size == 0 || size > sizeof(out->bank[0].bytes) || i >= TPM2_BANK_MAX) {
 		t->ok = false;
-		return false;
+		return;
 	}
 	out->bank[i].alg = alg;
 	out->bank[i].size = (uint16_t)size;
 	memcpy(out->bank[i].bytes, b, size);
 	out->count++;
-	return true;
 }
 
 bool tpm2_take_pcr(const uint8_t *p, size_t n, uint16_t alg, struct tpm2_digests *out)
@@ -266,7 +264,8 @@ bool tpm2_take_pcr(const uint8_t *p, size_t n, uint16_t alg, struct tpm2_digests
 	t.ok = take(&t, 4) == 1 && t.ok;
 	t.ok = selection(&t, &any) == alg && any && t.ok;
 	t.ok = take(&t, 4) == 1 && t.ok;
-	return digest(&t, alg, take(&t, 2), out) && done(&t);
+	digest(&t, alg, take(&t, 2), out);
+	return done(&t);
 }
 
 bool tpm2_take_event(const uint8_t *p, size_t n, struct tpm2_digests *out)
@@ -280,7 +279,7 @@ bool tpm2_take_event(const uint8_t *p, size_t n, struct tpm2_digests *out)
 	for (uint32_t i = 0; t.ok && i < count; i++) {
 		uint16_t alg = (uint16_t)take(&t, 2);
 
-		(void)digest(&t, alg, tcglog_digest_size(alg), out);
+		digest(&t, alg, tcglog_digest_size(alg), out);
 	}
 	t.ok = t.ok && t.at - start == size;
 	(void)take(&t, 2); /* the answer's authorization: nonce, attributes, none of a password */

@@ -158,13 +158,22 @@ struct fake_access {
 
 #define FAKE_LOG 64
 
+enum fake_seed {
+	FAKE_SEED_GOOD,
+	FAKE_SEED_STUCK,
+	FAKE_SEED_REPEATS,
+	FAKE_SEED_FEW,
+	FAKE_SEED_MANY
+};
+
 struct fake_machine {
 	uint64_t tsc, tsc_step; /* the clock advances by the step with each look */
 	uint64_t timer[CPU_MAX];
 	uint32_t ldr[CPU_MAX], dfr[CPU_MAX]; /* arch_device_logical */
 	uint32_t kicks[CPU_MAX], device_eois, wbinvds, console_bytes, debugcon_bytes;
 	uint32_t iommu_flushes, iommu_faults, iommus;
-	bool no_random, stuck_random, npt_1g, sealed;
+	bool no_random, npt_1g, sealed;
+	enum fake_seed seed;                       /* what arch_random_seed gives */
 	uint64_t out_count, mmio_count, msr_count; /* writes so far; the last FAKE_LOG are below */
 	struct fake_access out[FAKE_LOG], mmio[FAKE_LOG], msr[FAKE_LOG];
 	uint32_t in_value;   /* what ports answer, but for the PCI ids of the chipset */

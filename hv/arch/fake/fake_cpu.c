@@ -247,9 +247,27 @@ static bool fake_random(uint64_t *v)
 
 bool arch_random_seed(uint64_t *v)
 {
+	static unsigned calls;
 	bool ok = fake_random(v);
+	uint64_t more;
 
-	*v = fake.stuck_random ? 0 : *v;
+	(void)fake_random(&more);
+	switch (fake.seed) {
+	case FAKE_SEED_STUCK:
+		*v = 0;
+		break;
+	case FAKE_SEED_REPEATS: /* half of its bits are set, as they should be */
+		*v = ++calls % 8 == 0 ? 0x5555555555555555 : *v;
+		break;
+	case FAKE_SEED_FEW:
+		*v &= more;
+		break;
+	case FAKE_SEED_MANY:
+		*v |= more;
+		break;
+	default:
+		break;
+	}
 	return ok;
 }
 

@@ -85,7 +85,7 @@ static enum http_step request_line(struct text line, struct head *h, int *status
 	const char *last = memrchr(line.at, ' ', line.n);
 	struct text method, path, version;
 
-	if (first == NULL || first == last) {
+	if (first == last) { /* one, or none */
 		return refuse(status, why, 400, "the request line is not METHOD PATH HTTP/1.1");
 	}
 	method = (struct text){ line.at, (size_t)(first - line.at) };
@@ -194,24 +194,24 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Between least and most bytes as hexadecimal digits. */
+/* Between least (not 0) and most bytes as hexadecimal digits. */
 static bool take_hex(const json_t *value, uint8_t *out, size_t least, size_t most, size_t *n)
 {
 	const char *text = json_string_value(value);
-	size_t length = text != NULL ? json_string_length(value) : 0;
+	size_t length = text != NULL ? json_string_length(value) : 0, bytes = length / 2;
 
-	if (text == NULL || length % 2 != 0 || length / 2 < least || length / 2 > most) {
+	if (length % 2 != 0 || bytes < least || bytes > most) {
 		return false;
 	}
-	for (size_t i = 0; i < length; i += 2) {
-		int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
+	for (size_t i = 0; i < bytes; i++) {
+		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
 
 		if (high < 0 || low < 0) {
 			return false;
 		}
-		out[i / 2] = (uint8_t)(high << 4 | low);
+		out[i] = (uint8_t)(high << 4 | low);
 	}
-	*n = length / 2;
+	*n = bytes;
 	return true;
 }
 
