@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/boundary.h"
+
 #define RECORDS_MAX 600u
 #define RECORD_MAX 255u
 #define FRESH_MAX 64u /* records that one mutation may write */
@@ -122,46 +124,8 @@ static uint8_t *own(struct edit *e, unsigned index)
 
 static uint64_t boundary(struct edit *e)
 {
-	static const uint64_t base[] = { 0,           1,
-					 2,           3,
-					 4,           5,
-					 7,           8,
-					 12,          16,
-					 20,          24,
-					 28,          32,
-					 36,          40,
-					 44,          48,
-					 52,          64,
-					 100,         128,
-					 240,         255,
-					 256,         511,
-					 512,         1024,
-					 1514,        1518,
-					 2048,        4095,
-					 4096,        6144,
-					 8192,        16384,
-					 0x7fff,      0x8000,
-					 0xffff,      0x10000,
-					 0x1ffff,     0xfffff,
-					 0x100000,    0x7fffffff,
-					 0x80000000,  0xffffffff,
-					 0x100000000, 0xc0000000,
-					 1ull << 52,  0x7fffffffffffffff,
-					 1ull << 63,  0xffffffffffffffff };
-	uint64_t v = base[any(e, sizeof(base) / sizeof(base[0]))];
-
-	switch (any(e, 6)) {
-	case 0:
-		return v - 1;
-	case 1:
-		return v + 1;
-	case 2:
-		return 1ull << any(e, 64);
-	case 3:
-		return any(e, 256);
-	default:
-		return v;
-	}
+	(void)any(e, 1);
+	return boundary_of(e->random >> 3);
 }
 
 static void put(uint8_t *to, uint64_t v, unsigned width)
@@ -238,22 +202,38 @@ static void change_length(struct edit *e, unsigned index)
 	r->length = (uint8_t)(r->length + n);
 }
 
+/* By how much an action becomes longer or shorter; the number at `chosen`, if it is a length, may end with next to nothing. */
+static unsigned how_much(struct edit *e, const struct record *r, unsigned chosen, bool more)
+{
+	uint32_t v = 0, few = any(e, 5);
+
+	if (more || any(e, 3) != 0 || chosen + 4 > r->length) {
+		return 1 + any(e, any(e, 4) == 0 ? 40 : 4);
+	}
+	memcpy(&v, r->bytes + chosen, 4);
+	return v > few && v <= r->length ? v - few : 1 + any(e, 4);
+}
+
 /* An action becomes longer or shorter at its end, and the numbers in it that may be its lengths say so. */
 static void change_size(struct edit *e, unsigned index)
 {
 	struct record *r = &e->record[index];
-	unsigned was = r->length, n = 1 + any(e, 4), chosen = any(e, was + 1u) & ~3u;
+	unsigned was = r->length, chosen = any(e, was + 1u) & ~3u, n;
 	bool more = any(e, 2) == 0;
 	uint8_t *b = was != 0 ? own(e, index) : NULL;
 
-	if (b == NULL || (more ? n > RECORD_MAX - was : n >= was)) {
+	if (b == NULL) {
+		return;
+	}
+	n = how_much(e, r, chosen, more);
+	if (more ? n > RECORD_MAX - was : n >= was) {
 		return;
 	}
 	for (unsigned at = 0; at + 4 <= was; at++) {
 		uint32_t v;
 
 		memcpy(&v, b + at, 4);
-		if (v != 0 && v <= was &&
+		if (v != 0 && v <= was && (more || v >= n) &&
 		    (v == was || v + at == was || v + at + 4 == was || at == chosen)) {
 			put(b + at, more ? v + n : v - n, 4);
 		}

@@ -2,15 +2,20 @@
 /*
  * Mutation of formats with sizes, counts and offsets: a byte string and its length, a list and its count change together, which two
  * independent mutations seldom do. It knows no format: any number of 1 to 8 bytes, in either byte order, or the low bits of a CBOR
- * head may be a size, and a chance of one in four is given to such guesses; the rest is the engine's own.
+ * head may be a size; what looks like a list of parts that each say their length is treated as one; a run of zeros behind text is the
+ * rest of its field. Less than half of the mutations are such guesses; the rest is the engine's own.
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz/boundary.h"
+
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+/* fuzz/mutator_afl.c has it: AFL++ makes its own mutations beside ours, libFuzzer only through us. */
+extern const bool mutator_beside_others __attribute__((weak));
 
 struct edit {
 	uint8_t *data;
@@ -128,7 +133,7 @@ static void resize(struct edit *e, const struct field *f)
 {
 	size_t begin = f->at + f->width, n = 1 + any(e, any(e, 3) == 0 ? 40 : 4), at;
 	struct field other[AROUND_MAX];
-	uint64_t v = get(e, f);
+	uint64_t v = get(e, f), few = any(e, 4);
 	unsigned others;
 
 	if (v > e->size - begin) {
@@ -140,7 +145,8 @@ static void resize(struct edit *e, const struct field *f)
 	at = any(e, 3) == 0 && begin != f->at ? begin : begin + v;
 	others = any(e, 4) != 0 ? around(e, f, begin + v, other) : 0;
 	if (any(e, 2) == 0) {
-		if (n < v && at + n <= e->size) {
+		n = any(e, 4) == 0 && few < v ? v - few : n; /* next to nothing is left */
+		if (n <= v && at + n <= e->size) {
 			at = at >= begin + n && at != begin ? at - n : begin;
 			close_at(e, at, n);
 			put(e, f, v - n);
@@ -203,35 +209,272 @@ static void to_the_end(struct edit *e, const struct field *f)
 	put(e, f, e->size - from[any(e, 4)] + any(e, 4) - any(e, 3));
 }
 
+/* Any field, be it 0: a number at which parsers go wrong, or one that stands elsewhere, or one next to that. */
+static void set_number(struct edit *e)
+{
+	struct field to = { 0, 1u << any(e, 4), any(e, 4) == 0, false }, from;
+
+	while (to.width > e->size) {
+		to.width /= 2;
+	}
+	to.at = any(e, e->size - to.width + 1);
+	if (any(e, 2) == 0 && to.at >= to.at % to.width + 3) {
+		to.at -= to.at % to.width;       /* fields are aligned, mostly */
+		to.at += any(e, 2) == 0 ? 3 : 0; /* behind a harness's own bytes */
+		to.at = to.at + to.width <= e->size ? to.at : 0;
+	}
+	if (any(e, 3) != 0 || !find(e, &from)) {
+		(void)any(e, 1);
+		put(e, &to, boundary_of(e->random >> 3));
+	} else {
+		put(e, &to, get(e, &from) + any(e, 4) / 2 - any(e, 2));
+	}
+}
+
+/* Text in a field of its own size has zeros behind it: they become text, all of them or up to where such a field may end. */
+static void fill_field(struct edit *e)
+{
+	size_t from = 0, text, end, room;
+
+	for (unsigned tries = 0; tries < 16; tries++) {
+		from = any(e, e->size);
+		if (e->data[from] == 0) {
+			break;
+		}
+	}
+	if (e->data[from] != 0) {
+		return;
+	}
+	for (end = from; end < e->size && e->data[end] == 0; end++) {
+	}
+	for (; from != 0 && e->data[from - 1] == 0; from--) {
+	}
+	for (text = from; text != 0 && e->data[text - 1] != 0; text--) {
+	}
+	room = (size_t)1 << any(e, 13);
+	if (any(e, 2) == 0 && room > from - text && room <= end - text) {
+		end = text + room;
+	} else if (any(e, 4) == 0) {
+		end = from + any(e, end - from + 1);
+	}
+	memset(e->data + from, 'a', end - from);
+	if (end != from && any(e, 3) == 0) {
+		e->data[end - 1] = 0; /* the longest that fits */
+	}
+}
+
+/* ---- lists: parts one behind the other, each of which says how long it is ---- */
+
+struct kind {
+	unsigned size_at, width;
+	bool big, behind;       /* the size counts what is behind it, not the whole part */
+	unsigned align, stride; /* stride: parts of one size, and no number says so */
+};
+
+static const struct kind kinds[] = {
+	{ 1, 1, false, false, 1, 0 },  { 0, 1, false, false, 1, 0 },  { 0, 2, false, false, 1, 0 },
+	{ 2, 2, false, false, 1, 0 },  { 2, 2, true, false, 1, 0 },   { 0, 4, false, false, 1, 0 },
+	{ 4, 4, false, false, 1, 0 },  { 4, 4, false, false, 8, 0 },  { 0, 1, false, true, 1, 0 },
+	{ 1, 1, false, true, 1, 0 },   { 0, 2, true, true, 1, 0 },    { 2, 2, true, true, 1, 0 },
+	{ 0, 2, false, true, 1, 0 },   { 0, 4, false, true, 1, 0 },   { 28, 4, false, true, 1, 0 },
+	{ 0, 0, false, false, 1, 4 },  { 0, 0, false, false, 1, 8 },  { 0, 0, false, false, 1, 12 },
+	{ 0, 0, false, false, 1, 16 }, { 0, 0, false, false, 1, 24 },
+};
+
+#define PARTS_MAX 512u
+#define INPUT_MAX 65536u
+
+struct list {
+	size_t edge[PARTS_MAX + 1]; /* of the parts; the last one is the end */
+	unsigned parts;
+};
+
+/* How long the part at `at` is; 0: there is none. */
+static size_t part(const struct edit *e, const struct kind *k, size_t at)
+{
+	struct field f = { at + k->size_at, k->width, k->big, false };
+	uint64_t v = k->stride;
+
+	if (k->stride == 0) {
+		if (f.at + f.width > e->size) {
+			return 0;
+		}
+		v = get(e, &f);
+		v += k->behind ? k->size_at + k->width : 0;
+		v = v > e->size ? 0 : (v + k->align - 1) / k->align * k->align;
+		v = v < k->size_at + k->width || v < 2 ? 0 : v;
+	}
+	return v <= e->size - at ? v : 0;
+}
+
+static bool list_at(const struct edit *e, const struct kind *k, size_t at, struct list *l)
+{
+	size_t n;
+
+	l->parts = 0;
+	while (at < e->size && l->parts < PARTS_MAX && (n = part(e, k, at)) != 0) {
+		l->edge[l->parts++] = at;
+		at += n;
+	}
+	l->edge[l->parts] = at;
+	return l->parts >= 2;
+}
+
+/* Looks for a list: the place from which the most parts follow each other, or, as often, one of several. */
+static bool find_list(struct edit *e, const struct kind *k, struct list *l)
+{
+	static uint16_t count[INPUT_MAX + 1];
+	size_t best = 0, most = any(e, 2) == 0 ? SIZE_MAX : 2 + any(e, 6);
+
+	if (e->size > INPUT_MAX) {
+		return false;
+	}
+	if (k->stride != 0) {
+		return list_at(e, k, any(e, e->size), l);
+	}
+	count[e->size] = 0;
+	for (size_t at = e->size; at-- != 0;) {
+		size_t n = part(e, k, at);
+
+		count[at] = n != 0 ? (uint16_t)(count[at + n] + (count[at + n] != UINT16_MAX)) : 0;
+		if (count[at] >= count[best] || (count[at] >= most && any(e, 8) == 0)) {
+			best = at;
+		}
+	}
+	return list_at(e, k, best, l);
+}
+
+static uint8_t is_edge[INPUT_MAX + 1]; /* of a part that is behind the one that changes */
+
+/* The number counts from itself, from its end or from a word before it up to an edge. */
+static bool counts_up(const struct edit *e, const struct field *f, uint64_t v, size_t last)
+{
+	size_t from[] = { f->at + f->width, f->at, f->at >= 4 ? f->at - 4 : f->at };
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (v <= e->size - from[i] && from[i] + v > last && is_edge[from[i] + v] != 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Numbers before a part that count up to the end of its list or of one of the parts behind it, and the number of parts. */
+static unsigned above(struct edit *e, const struct list *l, unsigned index, struct field *found,
+		      bool *counts)
+{
+	static const struct field sizes[] = { { 0, 4, false, false },
+					      { 0, 4, true, false },
+					      { 0, 2, false, false },
+					      { 0, 2, true, false },
+					      { 0, 1, false, false } };
+	unsigned count = 0, n = sizeof(sizes) / sizeof(sizes[0]) - (any(e, 2) == 0);
+	size_t last = l->edge[index];
+
+	memset(is_edge, 0, e->size + 1);
+	for (unsigned i = index + 1; i <= l->parts; i++) {
+		is_edge[l->edge[i]] = 1;
+	}
+	is_edge[e->size] = 1;
+	for (size_t at = 0; at < last; at++) {
+		for (unsigned i = 0; i < n && count < AROUND_MAX; i++) {
+			struct field f = { at, sizes[i].width, sizes[i].big, false };
+			uint64_t v = f.at + f.width <= last ? get(e, &f) : 0;
+			bool number = v == l->parts && at + 16 >= l->edge[0];
+
+			if (v != 0 && (number || counts_up(e, &f, v, last))) {
+				counts[count] = number;
+				found[count++] = f;
+				break; /* a narrower one is the same number */
+			}
+		}
+	}
+	return count;
+}
+
+/* Parts are there once more, or at another place, or are gone; sizes and counts around them follow. */
+static void change_list(struct edit *e)
+{
+	const struct kind *k = &kinds[any(e, sizeof(kinds) / sizeof(kinds[0]))];
+	static struct list l;
+	struct field other[AROUND_MAX + 1];
+	bool counts[AROUND_MAX + 1];
+	unsigned i, to, others, times = any(e, 4) == 0 ? 1 + (unsigned)any(e, 40) : 1, done = 0;
+	bool less = any(e, 5) == 0;
+	size_t n, at;
+
+	if (!find_list(e, k, &l)) {
+		return;
+	}
+	i = (unsigned)any(e, l.parts);
+	to = any(e, 2) == 0 ? i : (unsigned)any(e, l.parts);
+	n = l.edge[i + 1] - l.edge[i];
+	at = l.edge[i];
+	others = any(e, 8) != 0 ? above(e, &l, less ? i : to, other, counts) : 0;
+	if (less) {
+		close_at(e, at, n);
+		done = 1;
+	}
+	for (; !less && done < times && open_at(e, l.edge[to], n); done++) {
+		at += at >= l.edge[to] ? n : 0;
+		memcpy(e->data + l.edge[to], e->data + at, n);
+		if (any(e, 2) == 0) {
+			(void)LLVMFuzzerMutate(e->data + l.edge[to], n, n);
+		}
+	}
+	for (unsigned j = 0; j < others; j++) {
+		uint64_t by = counts[j] ? done : done * n;
+
+		put(e, &other[j], less ? get(e, &other[j]) - by : get(e, &other[j]) + by);
+	}
+}
+
+static void one_edit(struct edit *e, const struct field *f)
+{
+	switch (any(e, 13)) {
+	case 0:
+		to_the_end(e, f);
+		break;
+	case 1:
+	case 2:
+	case 3:
+		repeat(e, f);
+		break;
+	case 4: /* cut off */
+		e->size = 1 + any(e, e->size);
+		break;
+	case 5:
+		fill(e, f->at);
+		break;
+	case 6:
+		fill_field(e);
+		break;
+	case 7:
+	case 8:
+		change_list(e);
+		break;
+	case 9:
+	case 10:
+		set_number(e);
+		break;
+	default:
+		resize(e, f);
+		break;
+	}
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
 	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull };
+	uint64_t own = &mutator_beside_others != NULL ? 7 : 3;
 	struct field f;
 
-	if (any(&e, 4) != 0 || !find(&e, &f)) {
+	if (any(&e, 8) >= own || !find(&e, &f)) {
 		return LLVMFuzzerMutate(data, size, max);
 	}
 	for (unsigned edits = 1 + (unsigned)any(&e, 2); edits != 0 && e.size != 0; edits--) {
-		switch (any(&e, 8)) {
-		case 0:
-			to_the_end(&e, &f);
-			break;
-		case 6: /* cut off */
-			e.size = 1 + any(&e, e.size);
-			break;
-		case 7:
-			fill(&e, f.at);
-			break;
-		case 1:
-		case 2:
-		case 3:
-			repeat(&e, &f);
-			break;
-		default:
-			resize(&e, &f);
-			break;
-		}
-		if (!find(&e, &f)) {
+		one_edit(&e, &f);
+		if (e.size == 0 || !find(&e, &f)) {
 			break;
 		}
 	}

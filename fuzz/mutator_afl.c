@@ -4,6 +4,7 @@
  * source of mutations serves both engines. LLVMFuzzerMutate, which such a mutator calls for plain changes, is libFuzzer's own
  * there and the small one below here.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,6 +14,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 /* A target may have none. */
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
 				 uint8_t *to, size_t max, unsigned seed) __attribute__((weak));
+
+extern const bool mutator_beside_others;
+const bool mutator_beside_others = true;
 
 struct state {
 	uint64_t random;
