@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/oracle.h"
+#include "fuzz/heap.h"
 #include "hv/host/vmmgr/definition.h"
 
 #include <yaml.h>
@@ -63,7 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	no_memory = size != 0 && data[0] == 0xff;
 	text = script_text(data, &size, '\n');
 	memset(&fault, 0x5a, sizeof(fault));
+	heap_begin();
 	ok = definition_parse(text, size, &d, &fault);
+	heap_end();
 	if (ok) {
 		check(&d);
 		CHECK_FUZZ(definition_parse(text, size, &again, &fault));

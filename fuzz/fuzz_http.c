@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/script.h"
+#include "fuzz/heap.h"
 #include "hv/host/attestd/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,7 +19,9 @@ static enum http_step parse(const uint8_t *data, size_t size, struct request *r)
 	bytes = realloc(bytes, size != 0 ? size : 1);
 	CHECK_FUZZ(bytes != NULL);
 	memcpy(bytes, data, size);
+	heap_begin();
 	step = http_parse(bytes, size, r, &status, &why);
+	heap_end();
 	CHECK_FUZZ((step == HTTP_REFUSED) == (why != NULL));
 	CHECK_FUZZ((step == HTTP_REFUSED) == (status >= 400 && status < 600));
 	free(bytes);

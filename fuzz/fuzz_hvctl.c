@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "fuzz/oracle.h"
+#include "fuzz/heap.h"
 #include "hv/host/hvctl/manager.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -170,6 +170,7 @@ static void print(const struct manager_answer *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static char buffer[4096];
 	static FILE *null;
 	FILE *real = stderr;
 	struct manager_answer a;
@@ -180,7 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (null == NULL) {
 		null = fopen("/dev/null", "w");
-		CHECK_FUZZ(null != NULL);
+		CHECK_FUZZ(null != NULL && setvbuf(null, buffer, _IOFBF, sizeof(buffer)) == 0);
 	}
 	memset(is_open, 0, sizeof(is_open));
 	passed[0] = data[0] & 3;
@@ -196,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memset(path, 'a', sizeof(path) - 1);
 	}
 	stderr = null;
+	heap_begin();
 	if (manager_ask(path, (how & 0xf0) == 0x80 ? NULL : json_pack("{s:s}", "verb", "list"),
 			&a)) {
 		stderr = real;
@@ -204,6 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		manager_drop(&a);
 	}
 	stderr = real;
+	heap_end();
 	for (unsigned i = 0; i < FDS; i++) {
 		ORACLE(!is_open[i], "a descriptor was not closed");
 	}

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Input: byte 0: bit 0: fill may follow, bit 7: as if most of the events that a log may have had been before; then an event log. */
+/*
+ * Input: byte 0: bit 0 fill may follow, bit 7 as if most of the events that a log may have had been before; then an event log. With bit 1
+ * alone of bits 1-6: the header is made, its banks by a byte each behind one with their number; then the other events.
+ */
+#include <stdlib.h>
 #include <string.h>
 
 #include "attest/core/bundle.h"
@@ -29,7 +33,35 @@ static void event(const struct log *l, const struct log_event *e, const uint8_t 
 		   memchr(e->data.at, 0, e->data.n) == NULL);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+#define HEADER 60u /* TCG_EfiSpecIdEvent as an event, up to its banks */
+
+/* Returns the log, of its own size, and its size. */
+static uint8_t *make_header(struct script *s, size_t *n)
+{
+	static const uint16_t alg[] = { TPM_ALG_SHA1,   TPM_ALG_SHA256,  TPM_ALG_SHA384,
+					TPM_ALG_SHA512, TPM_ALG_SM3_256, 0x0027 };
+	uint32_t banks = (uint32_t)script_take(s, 1) % 16, bytes = HEADER + 4 * banks + 1;
+	uint8_t *log = calloc(1, bytes + s->size);
+
+	CHECK_FUZZ(log != NULL);
+	log[4] = EV_NO_ACTION;
+	log[28] = (uint8_t)(bytes - 32);
+	memcpy(log + 32, "Spec ID Event03", 16);
+	log[53] = 2; /* version 2.0; pointers of 8 bytes */
+	log[55] = 2;
+	log[56] = (uint8_t)banks;
+	for (uint32_t i = 0; i < banks; i++) {
+		uint16_t one = alg[script_take(s, 1) % 6];
+
+		log[HEADER + 4 * i] = (uint8_t)one;
+		log[HEADER + 4 * i + 2] = (uint8_t)tpm_digest_size(one);
+	}
+	memcpy(log + bytes, s->data + s->at, s->size - s->at);
+	*n = bytes + s->size - s->at;
+	return log;
+}
+
+static void read_log(const uint8_t *data, size_t size, uint8_t how)
 {
 	struct wire_fault why = { NULL, NULL, NULL, 0 };
 	static struct attest_boot boot;
@@ -40,12 +72,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* Of one that is too long, nothing is read. */
 	CHECK_FUZZ(!log_open(&l, data, LOG_MAX + 1, &why) && why.value == LOG_MAX + 1);
-	if (size == 0 || !log_open(&l, data + 1, size - 1, &why)) {
-		CHECK_FUZZ(size == 0 || why.what != NULL);
-		return 0;
+	if (!log_open(&l, data, size, &why)) {
+		CHECK_FUZZ(why.what != NULL);
+		return;
 	}
-	l.fill = (data[0] & 1) != 0;
-	l.events = (data[0] & 0x80) != 0 ? LOG_EVENTS_MAX - 2 : 0;
+	l.fill = (how & 1) != 0;
+	l.events = (how & 0x80) != 0 ? LOG_EVENTS_MAX - 2 : 0;
 	memset(&rules, 0, sizeof(rules));
 	memset(&boot, 0, sizeof(boot));
 	for (step = log_next(&l, &e, &why); step == LOG_EVENT; step = log_next(&l, &e, &why)) {
@@ -61,5 +93,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK_FUZZ(step == LOG_END ? l.measured : why.what != NULL);
 	/* Whole, or it says what is not. */
 	CHECK_FUZZ(attest_boot_end(&boot) != NULL || boot.last == ATTEST_END);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct script s = { data, size, 1 };
+	uint8_t *made;
+	size_t n;
+
+	if (size == 0) {
+		return 0;
+	}
+	if ((data[0] & 0x7e) != 2) {
+		read_log(data + 1, size - 1, data[0]);
+		return 0;
+	}
+	made = make_header(&s, &n);
+	read_log(made, n, data[0]);
+	free(made);
 	return 0;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fuzz/oracle.h"
+#include "fuzz/heap.h"
 #include "hv/host/vmmgr/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -41,7 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *line = script_text(data, &size, ' ');
 	bool ok;
 
+	heap_begin();
 	ok = request_parse(line, size, &r, &why);
+	heap_end();
 	CHECK_FUZZ(ok == (why == NULL));
 	if (ok) {
 		check(&r);

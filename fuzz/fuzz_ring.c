@@ -239,6 +239,7 @@ static void act_take(struct script *s)
 	static uint8_t buffer[PACKET_BUFFER + 64];
 	uint32_t max = (script_take(s, 1) & 1) != 0 ? PACKET_BUFFER
 						    : (uint32_t)script_take(s, 2) % PACKET_BUFFER;
+	uint32_t old = in.own, there = ring_guest_get(&to_host, RING_GUEST_WRITE) - old;
 	struct ring_packet p = { 0 };
 	enum ring_status status;
 	bool signal = true;
@@ -256,6 +257,10 @@ static void act_take(struct script *s)
 		CHECK_FUZZ(p.offset >= 16 && p.offset <= p.length);
 		CHECK_FUZZ(p.transaction == le64(buffer + 8) && p.type == le16(buffer) &&
 			   p.flags == le16(buffer + 6) && p.length == le16(buffer + 4) * 8u);
+		CHECK_FUZZ(in.own == (old + p.length + 8) % in.size);
+		/* Never past what the guest has said to have written. */
+		CHECK_FUZZ(look.script != NULL || look.twice ||
+			   p.length + 8 <= (there > in.size ? there + in.size : there));
 	}
 	if (!up.honest) {
 		return;

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Mutation of text: numbers, words, lines and the blocks that lines make by their indentation are changed, repeated, moved and left out
+ * as wholes. It knows no format; half of the mutations are the engine's own.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fuzz/boundary.h"
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+/* fuzz/mutator_afl.c has it: AFL++ makes its own mutations beside ours, libFuzzer only through us. */
+extern const bool mutator_beside_others __attribute__((weak));
+
+struct edit {
+	uint8_t *data;
+	size_t size, max;
+	uint64_t random;
+};
+
+struct piece {
+	size_t at, n;
+};
+
+#define COPY_MAX 512u
+
+static uint64_t any(struct edit *e, uint64_t below)
+{
+	e->random ^= e->random << 13;
+	e->random ^= e->random >> 7;
+	e->random ^= e->random << 17;
+	return below != 0 ? (e->random >> 12) % below : 0;
+}
+
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_word(uint8_t c)
+{
+	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c >= 0x80;
+}
+
+static bool is_hex(uint8_t c)
+{
+	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* Puts n bytes of `with` in the place of a piece; what does not fit is not done. */
+static void replace(struct edit *e, struct piece p, const uint8_t *with, size_t n)
+{
+	if (n > p.n && n - p.n > e->max - e->size) {
+		return;
+	}
+	memmove(e->data + p.at + n, e->data + p.at + p.n, e->size - p.at - p.n);
+	if (n != 0) {
+		memcpy(e->data + p.at, with, n);
+	}
+	e->size = e->size - p.n + n;
+}
+
+static void insert(struct edit *e, size_t at, const uint8_t *with, size_t n)
+{
+	replace(e, (struct piece){ at, 0 }, with, n);
+}
+
+/* A piece whose bytes are all of a class, from a place at random on; false: there is none near. */
+static bool find(struct edit *e, bool (*of)(uint8_t), struct piece *p)
+{
+	size_t at = any(e, e->size), tries = 0;
+
+	while (!of(e->data[at])) {
+		at = (at + 1) % e->size;
+		if (++tries == e->size) {
+			return false;
+		}
+	}
+	while (at != 0 && of(e->data[at - 1])) {
+		at--;
+	}
+	p->at = at;
+	for (p->n = 0; at + p->n < e->size && of(e->data[at + p->n]); p->n++) {
+	}
+	return true;
+}
+
+static bool not_line_end(uint8_t c)
+{
+	return c != '\n';
+}
+
+static bool not_separator(uint8_t c)
+{
+	return strchr(" ,;&\n", c) == NULL || c == 0;
+}
+
+/* A number in the text is another one, written as it was. */
+static void change_number(struct edit *e)
+{
+	struct piece p;
+	uint64_t v = 0;
+	char text[32];
+	bool hex;
+	int n;
+
+	if (!find(e, is_digit, &p)) {
+		return;
+	}
+	hex = p.n == 1 && e->data[p.at] == '0' && p.at + 1 < e->size &&
+	      (e->data[p.at + 1] | 0x20) == 'x';
+	if (hex) {
+		p.at += 2;
+		for (p.n = 0; p.at + p.n < e->size && is_hex(e->data[p.at + p.n]); p.n++) {
+		}
+	}
+	for (size_t i = 0; i < p.n && i < 20; i++) {
+		uint8_t c = e->data[p.at + i];
+
+		v = v * (hex ? 16 : 10) + (is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10u);
+	}
+	switch (any(e, 6)) {
+	case 0:
+		v += 1 + any(e, 9);
+		break;
+	case 1:
+		v -= 1 + any(e, 9);
+		break;
+	case 2:
+		v = any(e, 2) == 0 ? v * 2 : v / 2;
+		break;
+	default:
+		(void)any(e, 1);
+		v = boundary_of(e->random >> 3);
+		break;
+	}
+	n = snprintf(text, sizeof(text), hex ? "%llx" : "%llu", (unsigned long long)v);
+	replace(e, p, (const uint8_t *)text, (size_t)n);
+}
+
+/* A line, or one with the lines that are further in: an item of a list, a value of several lines. */
+static bool find_block(struct edit *e, struct piece *p)
+{
+	size_t in = 0, end, k;
+
+	if (!find(e, not_line_end, p)) {
+		return false;
+	}
+	while (in < p->n && e->data[p->at + in] == ' ') {
+		in++;
+	}
+	end = p->at + p->n;
+	end += end < e->size;
+	while (any(e, 8) != 0 && end < e->size) {
+		for (k = 0; end + k < e->size && e->data[end + k] == ' '; k++) {
+		}
+		if (k <= in) {
+			break;
+		}
+		while (end < e->size && e->data[end] != '\n') {
+			end++;
+		}
+		end += end < e->size;
+	}
+	p->n = end - p->at;
+	return true;
+}
+
+/* A line, a block or what stands between two separators is there again, here or elsewhere; mostly as something that is new. */
+static void repeat(struct edit *e)
+{
+	size_t times = any(e, 6) == 0 ? 1 + any(e, 40) : 1, to;
+	bool block = any(e, 2) == 0;
+	uint8_t copy[COPY_MAX + 1];
+	struct piece p, other;
+
+	if (!(block ? find_block(e, &p) : find(e, not_separator, &p)) || p.n > COPY_MAX) {
+		return;
+	}
+	to = p.at;
+	if (any(e, 4) == 0 && (block ? find_block(e, &other) : find(e, not_separator, &other))) {
+		to = other.at;
+	}
+	memcpy(copy, e->data + p.at, p.n);
+	if (block && copy[p.n - 1] != '\n') {
+		copy[p.n++] = '\n'; /* it was the last one */
+	} else if (!block) {
+		copy[p.n++] = p.at != 0 ? e->data[p.at - 1] : ' ';
+	}
+	for (; times != 0; times--) {
+		size_t k = any(e, p.n);
+
+		if (any(e, 3) != 0) {
+			while (k < p.n && !is_word(copy[k])) {
+				k++;
+			}
+			for (; any(e, 2) == 0 && k + 1 < p.n && is_word(copy[k + 1]); k++) {
+			}
+			copy[k < p.n ? k : 0] = "0123456789abcdefghijklmnopqrstuvwxyz"[any(e, 36)];
+		}
+		insert(e, to, copy, p.n);
+	}
+}
+
+static void leave_out(struct edit *e)
+{
+	struct piece p;
+
+	switch (any(e, 4)) {
+	case 0:
+		e->size = 1 + any(e, e->size);
+		return;
+	case 1:
+		if (find_block(e, &p)) {
+			replace(e, p, NULL, 0);
+		}
+		return;
+	default:
+		if (find(e, any(e, 2) == 0 ? is_word : not_separator, &p)) {
+			replace(e, p, NULL, 0);
+		}
+		return;
+	}
+}
+
+/* What one place says, in another. */
+static void take_over(struct edit *e)
+{
+	bool (*of)(uint8_t) = any(e, 2) == 0 ? is_word : not_separator;
+	uint8_t copy[COPY_MAX];
+	struct piece from, to;
+
+	if (find(e, of, &from) && find(e, of, &to) && from.n <= COPY_MAX) {
+		memcpy(copy, e->data + from.at, from.n);
+		replace(e, to, copy, from.n);
+	}
+}
+
+/* A word becomes as long as a field may be, or longer. */
+static void lengthen(struct edit *e)
+{
+	static uint8_t run[4096];
+	size_t n = ((size_t)1 << any(e, 13)) + any(e, 3) - 1;
+	struct piece p;
+
+	if (find(e, is_word, &p) && n <= sizeof(run)) {
+		memset(run, any(e, 4) == 0 ? '0' : 'a', n);
+		if (any(e, 2) == 0 && n >= p.n) { /* as long as that with what it was */
+			insert(e, p.at + p.n, run, n - p.n);
+		} else {
+			replace(e, p, run, n);
+		}
+	}
+}
+
+static void add_mark(struct edit *e)
+{
+	static const char *const marks[] = {
+		"\"",
+		"'",
+		"\\",
+		"\n",
+		"\r\n",
+		"\t",
+		" ",
+		":",
+		",",
+		"=",
+		"-",
+		"[",
+		"]",
+		"{",
+		"}",
+		"#",
+		"%",
+		"&",
+		"/",
+		"../",
+		"\x7f",
+		"\xc3\xa9",
+		"\xf0\x9f\x98",
+		"\\u0000",
+		"0x",
+		"+",
+		"1e9",
+		"null",
+		"~",
+		"|",
+		"<<",
+		"\xef\xbb\xbf",
+	};
+	const char *mark = marks[any(e, sizeof(marks) / sizeof(marks[0]))];
+	struct piece p;
+	size_t at;
+
+	if (any(e, 16) == 0) {
+		mark = "";
+		insert(e, any(e, e->size + 1), (const uint8_t *)mark, 1); /* a zero */
+		return;
+	}
+	at = any(e, e->size + 1);
+	if (any(e, 2) == 0 && find(e, is_word, &p)) {
+		at = any(e, 2) == 0 ? p.at : p.at + p.n;
+	}
+	for (uint64_t times = any(e, 16) == 0 ? 1 + any(e, 200) : 1; times != 0; times--) {
+		insert(e, at, (const uint8_t *)mark, strlen(mark));
+	}
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull };
+	uint64_t own = &mutator_beside_others != NULL ? 7 : 4;
+
+	if (size == 0 || any(&e, 8) >= own) {
+		return LLVMFuzzerMutate(data, size, max);
+	}
+	for (unsigned edits = 1u << any(&e, 3); edits != 0 && e.size != 0; edits--) {
+		switch (any(&e, 8)) {
+		case 0:
+		case 1:
+			change_number(&e);
+			break;
+		case 2:
+		case 3:
+			repeat(&e);
+			break;
+		case 4:
+			leave_out(&e);
+			break;
+		case 5:
+			take_over(&e);
+			break;
+		case 6:
+			lengthen(&e);
+			break;
+		default:
+			add_mark(&e);
+			break;
+		}
+	}
+	if (e.size != 0 && any(&e, 4) == 0) {
+		return LLVMFuzzerMutate(data, e.size, max);
+	}
+	if (e.size == 0) {
+		data[0] = '\n';
+		return 1;
+	}
+	return e.size;
+}
