@@ -4,7 +4,9 @@
  *   flags: 1 its first 8 bytes become the number of a child (2: which), 4 fast, 8 and 16 who calls (0, 1 root; 2, 3 a child);
  *   1 with 8: the number of the newest partition;
  *   32 the control word is XORed with 8 more bytes, 64 time passes and the CPUs run afterwards, 128 addresses or mode that are wrong
- *   repetitions: 7 how many (of 8) of a list, 3 from which on, 5 and 6 words of a variable header
+ *   repetitions: 7 how many (of 8) of a list, 3 from which on, 5 and 6 words of a variable header; of a plain call, they are XORed
+ *   into the last word of its input, which a record may be too short for
+ * Sources of memory are the number of a unit, and pages into it from bit 32 on; with bit 63 a frame as it is.
  * Two child partitions exist at first. A refused call changes nothing, the invariants of partitions hold after each, and when
  * all is deleted all memory is back.
  */
@@ -27,6 +29,7 @@ FUZZ_QUIET_BEGIN
 #define EATEN 512
 #define EAT 0xff /* in the place of a call: repetitions - 1 frames are left; 0: all */
 #define ROUNDS 1000
+#define AS_IT_IS (1ull << 63)
 #define RD_CODES 0x8e00 /* the project's own calls */
 #define STATUS(rax) ((rax)&0xffff)
 #define LARGE (HV_MAP_READ | HV_MAP_WRITE | HV_MAP_EXECUTE | HV_MAP_LARGE)
@@ -161,9 +164,10 @@ static void improve(uint16_t code, unsigned flags, uint8_t *in, size_t n)
 		uint64_t source;
 
 		memcpy(&source, in + at, 8);
-		/* A unit, mostly its first page. */
-		source = (pfn_address((uint32_t)(source % pfn_units())).v >> PAGE_SHIFT) +
-			 (source >> 32) % (PFN_UNIT / PAGE_SIZE);
+		source = (source & AS_IT_IS) != 0
+				 ? source & ~AS_IT_IS
+				 : (pfn_address((uint32_t)(source % pfn_units())).v >> PAGE_SHIFT) +
+					   (source >> 32 & 511);
 		memcpy(in + at, &source, 8);
 	}
 }
@@ -362,6 +366,9 @@ static void call(struct script *s)
 	control ^= (flags & 32) != 0 ? script_take(s, 8) : 0;
 	for (size_t i = 0; (flags & 128) == 0 && i < sizeof(in) && script_more(s); i++) {
 		in[i] = oracle_tame((uint8_t)script_take(s, 1));
+	}
+	if (rows[row].form == FORM_SIMPLE && rows[row].in >= 4) {
+		in[rows[row].in - 4] ^= (uint8_t)reps;
 	}
 	improve((uint16_t)control, flags, in, sizeof(in));
 	vp->arch->mode = 64; /* its parent may have set other registers */

@@ -43,7 +43,7 @@ static void check(struct vp *vp)
 
 	CHECK_FUZZ(v == -1 || (v >= 16 && v < 256 && (a->irr[v / 32] >> (v % 32) & 1) != 0));
 	CHECK_FUZZ(v == -1 || (a->svr & SVR_ENABLE) != 0);
-	CHECK_FUZZ(v != -1 || !vlapic_would_interrupt(vp));
+	CHECK_FUZZ(vlapic_would_interrupt(vp) == (v != -1 && v >> 4 > vp->arch->tpr >> 4));
 	CHECK_FUZZ((a->irr[0] & 0xffff) == 0 && (a->isr[0] & 0xffff) == 0);
 	for (unsigned i = 0; i < 8; i++) {
 		CHECK_FUZZ(((a->isr_words >> i & 1) != 0) == (a->isr[i] != 0));
@@ -62,6 +62,10 @@ static void check(struct vp *vp)
 		CHECK_FUZZ((a->svr & SVR_ENABLE) != 0 || (a->lvt[i] & LVT_MASKED) != 0);
 	}
 	CHECK_FUZZ((a->base & ~0xd00ull) == APIC_BASE_ADDR && (a->base & 0xc00) != APIC_BASE_EXTD);
+	/* Who counts has something to count, and no deadline; each of the two is set for when it is due. */
+	CHECK_FUZZ(a->timer_start == 0 || (a->tmict != 0 && (a->lvt[0] & 0x60000) != 0x40000));
+	CHECK_FUZZ((at != UINT64_MAX) ==
+		   (a->timer_start != 0 || a->tsc_deadline + 1 > 1)); /* neither 0 nor never */
 	CHECK_FUZZ((a->lvt[0] & 0x60000) != 0x40000 ||
 		   at == (a->tsc_deadline != 0 ? a->tsc_deadline : UINT64_MAX));
 }
@@ -78,6 +82,16 @@ static void device(struct vp *vp, uint8_t vector, bool level)
 	    cpu_device_interrupt(vector, level)) {
 		level_taken++;
 	}
+}
+
+static void not_early(struct vp *vp)
+{
+	const struct vlapic before = vp->apic;
+	uint64_t at = vp->deadline[VP_TIMER_VLAPIC];
+
+	vlapic_timer_check(vp);
+	CHECK_FUZZ(at <= fake.tsc || (memcmp(&before, &vp->apic, sizeof(before)) == 0 &&
+				      vp->deadline[VP_TIMER_VLAPIC] == at));
 }
 
 static void action(struct script *s)
@@ -123,7 +137,9 @@ static void action(struct script *s)
 		fake.tsc += script_take(s, 1 + (op >> 4 & 3));
 		break;
 	case 10:
-		if (vp->deadline[VP_TIMER_VLAPIC] <= fake.tsc) {
+		if ((op & 16) != 0) { /* for nothing, perhaps */
+			not_early(vp);
+		} else if (vp->deadline[VP_TIMER_VLAPIC] <= fake.tsc) {
 			cpu_timers_expire();
 		}
 		break;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Seeds of the targets made of the hypervisor's core: hypercall, partition, exit. usage: fuzz/seeds/core.py"""
+"""Seeds of the targets made of the hypervisor's core: hypercall, partition, exit, registers, vlapic. usage: fuzz/seeds/core.py"""
 import struct
 
 from records import record, write
@@ -205,9 +205,9 @@ def attestation():
     yield "launch_own", pages(0) + seal(1) + own() * 40
     yield "launch_refused", pages(600) + pages(1 << 60) + pages(1, 600, f=0) + seal(2) + seal(0, 1) + seal(0, 0, 0) + report() + own() + seal() + seal() + pages(
         1
-    ) + report(7) + report(65) + report(32, 1) + report(32, 0, 0) + own(7) + own(65) + own(8, 1)
-    yield "reports_too_many", seal() + b"".join(own(8 + i) for i in range(12))
-    yield "reports_later", seal() + b"".join(own(8 + i, 0, CHILD + 63) for i in range(12))
+    ) + report(15) + report(65) + report(32, 1) + report(32, 0, 0) + own(15) + own(65) + own(16, 1)
+    yield "reports_too_many", seal() + b"".join(own(16 + i) for i in range(12))
+    yield "reports_later", seal() + b"".join(own(16 + i, 0, CHILD + 63) for i in range(12))
     yield "reports_between", seal() + (own() + report()) * 30
 
 
@@ -240,8 +240,34 @@ def lists():
     )
 
 
+def refusals():
+    """One call for each thing that is refused, about partition 0 where that is refused next."""
+    good = dict(who=ME, number=9, vtl=0, least=0, pad=0, child=0, kind=1, pad2=0, sint=4, vp=0, base=1, count=1, pad3=0)
+    wrong = (dict(who=7), dict(number=0), dict(number=1024), dict(vtl=1), dict(least=1), dict(pad=1), dict(kind=3), dict(pad2=1), dict(sint=3), dict(vp=99), dict(base=4096), dict(count=2), dict(pad3=1))
+    yield "port_refused", b"".join(hc(0x95, struct.pack("<QIBBHQIIIIHHI", *(good | w).values()), 0) for w in wrong)
+    connection = lambda at, v=1: hc(0x96, (lambda b: b[:at] + bytes([v]) + b[at + 1:])(connect(13, 1, 1)), 0)
+    yield "connect_pads", b"".join(connection(at) for at in (12, 13, 14, 15, 28, 36, 40))
+    message = struct.pack("<QIB3xI", 0, 0, 0, 2) + struct.pack("<IBB2xQ", 1, 8, 0, 0)
+    yield "message_pads", b"".join(hc(0xC1, message[:at] + b"\1" + message[at + 1:], 0) for at in (13, 14, 15)) + record(
+        bytes([0, 0xC1, 1]) + message
+    ) + hc(0xC1, message, 0)
+    irq = struct.pack("<QQQIB3x", 0, 0, 0, 33, 0)
+    yield "interrupt_pads", b"".join(hc(0x94, irq[:at] + b"\1" + irq[at + 1:], 0) for at in (29, 30, 31))
+    yield "info_refused", hc(0x8E00, struct.pack("<II", 1, 1), 0) + hc(0x8E00, struct.pack("<II", 0, 0), 0)
+    yield "vp_far", hc(0x50, registers(1 << 31) + bytes(4)) + hc(0x51, registers(5000) + assoc(0, 0))
+    yield "constant_wide", hc(0x4D, struct.pack("<QIIQ", 0, 0x203, 0x11, 0x15500100010), 0)
+    yield "report_dying", hc(0x8E11, struct.pack("<QIIHHIII", 0, 0, 1, 1, 1, 3, 0, 0)) + hc(0x42, q(0)) + hc(
+        0x8E13, struct.pack("<QII", 0, 32, 0) + bytes(range(64))
+    ) * 3
+    m = lambda base, source, start=0: hc(0x4B, struct.pack("<QQIIQ", 0, base, LARGE, 0, source) + q(source) * start, 1, 1 + start, start)
+    top = 1 << 36
+    yield "memory_far", hc(0x40, bytes(56), 0) + m(top, 2) + m(top - 512, 2, 1) + m(512, ME) + m(512, 1 << 63 | 1 << 30) + m(512, 2 | 1 << 32) + hc(
+        0x4C, struct.pack("<QQII", 0, top, 0x80000000, 0), NEW
+    ) + hc(0x4C, struct.pack("<QQII", 0, top - 512, 0x80000000, 0), NEW, 2, 1)
+
+
 def hypercalls():
-    for part in (life, memory, processors, synic, attestation, lists):
+    for part in (life, memory, processors, synic, attestation, lists, refusals):
         yield from part()
 
 
@@ -439,6 +465,31 @@ def roots():
     yield "nmi", boot + b"".join(bytes([8 | c << 7, k, 1]) for c in BOOL for k in (1, 11, 12, 13, 14, 15, 16, 7)) * 2
 
 
+def vlapics():
+    """Of the target vlapic, no records: an action with its VP (0 to 2) and operands."""
+    act = lambda op, vp=0, rest=b"": bytes([op | vp << 5]) + rest
+    mmio = lambda offset, v, vp=0: act(4, vp, struct.pack("<HI", offset, v))
+    write_msr = lambda n, v, vp=0: act(0, vp, struct.pack("<BI", n, v))
+    read_msr = lambda n, vp=0: act(3, vp, bytes([n]))
+    base = lambda bits, vp=0: act(11, vp, struct.pack("<H", bits))
+    passes = lambda n: act(9 | 0x10, 0, struct.pack("<H", n))
+    on = b"".join(base(0, vp) + base(0x800, vp) + act(15, vp) for vp in range(3))  # they begin as x2APICs
+    cluster = b"".join(mmio(0xE0, 0x0FFFFFFF, vp) + mmio(0xD0, 0x12000000, vp) for vp in range(3))
+    send = lambda to: mmio(0x310, to << 24) + mmio(0x300, 0x840)
+    yield "clusters", on + cluster + send(0x12) + send(0x22) + send(0x11) + send(0x13)
+    yield "mode_refused", on + b"".join(read_msr(n) + write_msr(n, 0x20) for n in (2, 3, 8, 0xA, 0xF, 0x32))
+    yield "x2_only_reads", act(15) + b"".join(read_msr(n) + write_msr(n, 5) for n in (0xD, 0xE, 0x31, 0x30))
+    yield "base_refused", act(11, 0, b"\0\x10") + act(11, 0, b"\0\x18") + act(11, 0, b"\1\x08") + base(0x400)
+    once = mmio(0x320, 0x40) + mmio(0x3E0, 0xB) + mmio(0x380, 1000)
+    yield "once_read", on + once + mmio(0x390, 0) + passes(2000) + mmio(0x390, 0) + act(10) + mmio(0x390, 0)
+    for name, mode in (("once", 0x40), ("periodic", 0x20040)):
+        set_ = mmio(0x320, mode) + mmio(0x3E0, 0xB) + mmio(0x380, 60000)
+        yield "early_" + name, on + act(10 | 16) + set_ + act(10 | 16) + passes(50000) + act(10 | 16) + passes(20000) + act(10 | 16) * 2
+    yield "early_deadline", on + mmio(0x320, 0x40040) + act(10 | 16) + act(12 | 16, 0, b"\x10\x27\0") + act(10 | 16) + passes(20000) + act(10 | 16) * 2
+    post = lambda v: act(13, 0, bytes([v - 16]))
+    yield "priority", on + mmio(0x80, 0x40) + post(0x41) + mmio(0x80, 0x50) + post(0x53) + post(0x63) + act(7) + post(0x61) + mmio(0x80, 0x70) + act(8)
+
+
 def register_values():
     """Of the target registers: kind, name, value."""
     def one(kind, low, high=0, name=0):
@@ -456,3 +507,4 @@ if __name__ == "__main__":
     write("hypercall", hypercalls())
     write("partition", partitions())
     write("registers", register_values())
+    write("vlapic", vlapics())

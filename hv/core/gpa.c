@@ -100,37 +100,36 @@ bool gpa_or32(struct partition *p, gpa_t at, uint32_t bits, uint32_t *old)
 	return true;
 }
 
-/* One page-table entry of the guest; 4 or 8 bytes, never crossing a page. */
-static bool read_entry(struct vp *vp, uint64_t at, unsigned size, uint64_t *out)
+/* One page-table entry of the guest; 4 or 8 bytes, never crossing a page. 0, not present, where there is no memory. */
+static uint64_t read_entry(struct vp *vp, uint64_t at, unsigned size)
 {
+	uint64_t e = 0;
 	hpa_t h;
 	uint8_t *w;
 
-	if (!frame_of(vp->partition, gpa(at), NPT_R, &h)) {
-		return false;
+	if (frame_of(vp->partition, gpa(at), NPT_R, &h)) {
+		w = arch_window_open(SLOT_WALK, h);
+		w += at & (PAGE_SIZE - 1);
+		e = size == 8 ? le64(w) : le32(w);
+		arch_window_close(SLOT_WALK);
 	}
-	w = arch_window_open(SLOT_WALK, h);
-	w += at & (PAGE_SIZE - 1);
-	*out = size == 8 ? le64(w) : le32(w);
-	arch_window_close(SLOT_WALK);
-	return true;
+	return e;
 }
 
 /* 32-bit paging without PAE: two levels. */
 static bool translate_legacy(struct vp *vp, uint64_t va, uint64_t *out)
 {
-	uint64_t e;
+	uint64_t e = read_entry(vp, (arch_vp_cr3(vp) & 0xfffff000) + ((va >> 22) & 1023) * 4, 4);
 
-	if (!read_entry(vp, (arch_vp_cr3(vp) & 0xfffff000) + ((va >> 22) & 1023) * 4, 4, &e) ||
-	    (e & PTE_P) == 0) {
+	if ((e & PTE_P) == 0) {
 		return false;
 	}
 	if ((e & PTE_PS) != 0) {
 		*out = (e & 0xffc00000) | (va & 0x3fffff);
 		return true;
 	}
-	if (!read_entry(vp, (e & 0xfffff000) + ((va >> 12) & 1023) * 4, 4, &e) ||
-	    (e & PTE_P) == 0) {
+	e = read_entry(vp, (e & 0xfffff000) + ((va >> 12) & 1023) * 4, 4);
+	if ((e & PTE_P) == 0) {
 		return false;
 	}
 	*out = (e & 0xfffff000) | (va & 0xfff);
@@ -144,9 +143,9 @@ static bool translate_pae(struct vp *vp, uint64_t va, unsigned levels, uint64_t 
 	for (unsigned l = levels; l >= 1; l--) {
 		unsigned shift = PAGE_SHIFT + 9 * (l - 1);
 		uint64_t index = (va >> shift) & (l == 3 && levels == 3 ? 3 : 511);
-		uint64_t e;
+		uint64_t e = read_entry(vp, table + index * 8, 8);
 
-		if (!read_entry(vp, table + index * 8, 8, &e) || (e & PTE_P) == 0) {
+		if ((e & PTE_P) == 0) {
 			return false;
 		}
 		if (l == 1 || (l <= 3 && (e & PTE_PS) != 0 && !(l == 3 && levels == 3))) {

@@ -103,10 +103,8 @@ static int highest_bit(const uint32_t words[8], uint32_t summary)
 	if (summary == 0) {
 		return -1;
 	}
-	w = 31u - (unsigned)__builtin_clz(summary);
-	if (words[w & 7] == 0) {
-		return -1;
-	}
+	w = 31u -
+	    (unsigned)__builtin_clz(summary); /* its word has a bit: vlapic_serve, vlapic_eoi */
 	return (int)(w * 32 + 31u - (unsigned)__builtin_clz(words[w & 7]));
 }
 
@@ -327,9 +325,10 @@ static unsigned timer_shift(const struct vlapic *a)
 
 #define TIMER_FLOOR_NS 20000ull /* a periodic timer may not keep its CPU from anything else */
 
+/* 0: it does not count: nothing was written, it has fired, or it is a deadline. */
 static uint64_t timer_period(const struct vlapic *a)
 {
-	uint64_t period = (uint64_t)a->tmict << timer_shift(a);
+	uint64_t period = a->timer_start == 0 ? 0 : (uint64_t)a->tmict << timer_shift(a);
 	uint64_t floor = time_mul_div(time_tsc_hz(), TIMER_FLOOR_NS, 1000000000ull);
 	bool periodic = (a->lvt[LVT_TIMER] & LVT_TIMER_MODE) == LVT_TIMER_PERIODIC;
 
@@ -339,14 +338,14 @@ static uint64_t timer_period(const struct vlapic *a)
 static void timer_program(struct vp *vp)
 {
 	struct vlapic *a = &vp->apic;
-	uint64_t at = UINT64_MAX;
+	uint64_t at = UINT64_MAX, period = timer_period(a);
 
 	if ((a->lvt[LVT_TIMER] & LVT_TIMER_MODE) == LVT_TIMER_DEADLINE) {
 		if (a->tsc_deadline != 0) {
 			at = a->tsc_deadline;
 		}
-	} else if (a->tmict != 0 && a->timer_start != 0) {
-		at = a->timer_start + timer_period(a);
+	} else if (period != 0) {
+		at = a->timer_start + period;
 	}
 	vp_timer_set(vp, VP_TIMER_VLAPIC, at);
 }
@@ -390,7 +389,7 @@ void vlapic_timer_check(struct vp *vp)
 	} else {
 		uint64_t period = timer_period(a);
 
-		if (period == 0 || a->timer_start == 0 || now - a->timer_start < period) {
+		if (period == 0 || now - a->timer_start < period) {
 			timer_program(vp);
 			return;
 		}
@@ -409,8 +408,7 @@ static uint32_t timer_current(const struct vlapic *a)
 {
 	uint64_t gone, period = timer_period(a);
 
-	if (a->timer_start == 0 || period == 0 ||
-	    (a->lvt[LVT_TIMER] & LVT_TIMER_MODE) == LVT_TIMER_DEADLINE) {
+	if (period == 0) {
 		return 0;
 	}
 	gone = arch_tsc() - a->timer_start;
@@ -639,7 +637,7 @@ bool vlapic_msr_write(struct vp *vp, uint32_t msr, uint64_t value)
 	if (offset == APIC_ESR && value != 0) {
 		return false;
 	}
-	return offset != APIC_DFR && offset != APIC_LDR && reg_write(vp, offset, (uint32_t)value);
+	return reg_write(vp, offset, (uint32_t)value); /* which has no DFR, LDR or ICR2 */
 }
 
 uint32_t vlapic_mmio_read(struct vp *vp, uint32_t offset)
