@@ -95,6 +95,15 @@ def libfuzzer(target, role, settings, store, seconds, stop, live):
     return result
 
 
+def afl_mutator(target):
+    """AFL++'s environment for the target's own mutator. That of sessions is whole: bytes changed anywhere, as AFL++ does then, break the
+    records. The committed inputs are minimised already: trimming each costs more than it gains."""
+    if not target.mutator:
+        return {}
+    words = {"AFL_CUSTOM_MUTATOR_LIBRARY": str(target.mutator), "AFL_DISABLE_TRIM": "1"}
+    return {**words, "AFL_CUSTOM_MUTATOR_ONLY": "1"} if target.kind == "session" else words
+
+
 def afl_folder(target, settings, store):
     """Where the instances of AFL++ meet: in the campaign, or in the folder that a fleet shares."""
     folder = Path(settings.fleet) / target.name if settings.fleet else store.out / target.name / "afl"
@@ -153,8 +162,9 @@ def afl(target, role, settings, store, seconds, stop, live):
     if (folder / "fuzzer_stats").exists():
         # It goes on: its queue was calibrated, and compared, when it was found.
         env.update(AFL_NO_STARTUP_CALIBRATION="1", AFL_CMPLOG_ONLY_NEW="1")
-    if target.mutator:
-        env["AFL_CUSTOM_MUTATOR_LIBRARY"] = str(target.mutator)
+    env.update(afl_mutator(target))
+    if role != "main":  # one instance of several also does what AFL++ does without it
+        env.pop("AFL_CUSTOM_MUTATOR_ONLY", None)
     before = _number(afl_stats(folder), "execs_done")
 
     def read(result):

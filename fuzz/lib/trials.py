@@ -13,7 +13,7 @@ from pathlib import Path
 
 import plantbuild
 import process
-from engines import AFL_FUZZ, libfuzzer_flags
+from engines import AFL_FUZZ, afl_mutator, libfuzzer_flags
 from targets import ROOT
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -21,6 +21,7 @@ TIMEOUT = 5  # seconds that one input may take
 MEMORY = 1 << 30
 NICE = os.environ.get("REDOUBT_PROOF_NICE", "10")  # of the fuzzers
 ENGINES = ("libfuzzer", "afl")
+DRY_RUN = b"at least one valid input seed that does not crash"  # of AFL++, which does not begin then
 
 
 class Limits:
@@ -211,8 +212,7 @@ def _afl(bench, seeds, seed, budget, place, seen):
                             AFL_HANG_TMOUT=str(TIMEOUT * 1000), AFL_FAST_CAL="1", AFL_TESTCACHE_SIZE="20",
                             ASAN_OPTIONS="abort_on_error=1:symbolize=0:detect_leaks=0",
                             UBSAN_OPTIONS="abort_on_error=1:symbolize=0")
-    if bench.target.mutator:
-        env["AFL_CUSTOM_MUTATOR_LIBRARY"] = str(bench.target.mutator)
+    env.update(afl_mutator(bench.target))
     argv = [AFL_FUZZ, "-i", seeds, "-o", out, "-s", str(seed), "-t", "5000", "-m", "none"]
     if bench.target.max_len:
         argv += ["-G", str(bench.target.max_len)]
@@ -234,6 +234,12 @@ def _afl(bench, seeds, seed, budget, place, seen):
     while spent < budget and time.monotonic() < end:
         took, found = watch(argv, {**env, "AFL_AUTORESUME": "1"}, place / "log", budget - spent, look)
         spent += max(took, 0.2)
+        if found is None and not (out / "default/fuzzer_stats").exists():
+            # Each seed fails, which AFL++ says when it tries them, and then it ends: that is what it has found.
+            found = next((p for p in sorted(seeds.iterdir()) if p.name not in seen and DRY_RUN in (place / "log").read_bytes()), None)
+            if found is not None:
+                yield spent, found
+            break
         if found is None:
             break
         yield spent, found
