@@ -13,7 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define UNITS 3u
 #define RING_PAGES 3u /* each */
 #define UNIT_PAGES (2 * RING_PAGES)
-#define PAGES (2 + UNITS * UNIT_PAGES)
+#define ODD (2 + UNITS * UNIT_PAGES) /* the rings of a channel that nobody offered */
+#define ODD_PAGES 4u
+#define PAGES (ODD + ODD_PAGES)
 #define GPADL 0xe1e10u
 #define FOREVER_MS (10 * SERVICE_REPORT_MS)
 
@@ -28,6 +30,7 @@ static struct guest { /* its books of one connection */
 	uint64_t pfn[UNIT_PAGES];
 	struct ring_guest to_host, from_host;
 	bool open, spoilt;   /* spoilt: it did what no guest does */
+	bool flooded;        /* has begun a request without end */
 	bool asked, refused; /* a right request is under way; a wrong one */
 	bool wanted, fin, hung_up;
 	uint8_t nonce[REQUEST_NONCE_MAX];
@@ -106,6 +109,35 @@ static void open_channel(uint32_t unit)
 	g->open = true;
 	hear();
 	ORACLE(!alive || s.of[unit].state == LINE_REQUEST, "a connection was not taken");
+}
+
+/* What the worker does not offer: a connection behind the last, or a second channel of one. It is broken, and nothing else happens. */
+static void open_odd(unsigned arg)
+{
+	union {
+		struct pm_gpadl m;
+		uint8_t bytes[sizeof(struct pm_gpadl) + ODD_PAGES * sizeof(uint64_t)];
+	} m;
+	struct pm_open o = { .unit = (arg & 1) != 0 ? SERVICE_LINES + (arg >> 1 & 3) : arg % UNITS,
+			     .sub = (arg & 1) == 0,
+			     .gpadl = GPADL + 1,
+			     .downstream = ODD_PAGES / 2 };
+	int fd = proc_fd();
+
+	if (fd < 0) {
+		return;
+	}
+	memset(&m, 0, sizeof(m));
+	m.m.unit = o.unit;
+	m.m.gpadl = o.gpadl;
+	m.m.pages = ODD_PAGES;
+	m.m.length = ODD_PAGES * 4096;
+	for (uint32_t i = 0; i < ODD_PAGES; i++) {
+		m.m.pfn[i] = ODD + i;
+	}
+	proc_say(PROC_WORKER, PM_GPADL, &m, sizeof(m), -1);
+	proc_say(PROC_WORKER, PM_OPEN, &o, sizeof(o), fd);
+	hear();
 }
 
 static void close_channel(uint32_t unit)
@@ -209,6 +241,25 @@ static void wrong(struct guest *g, struct script *in, unsigned arg)
 	}
 	g->spoilt |= g->asked || g->refused || arg % 8 == 7;
 	g->refused = true;
+}
+
+/* A request of which each packet is legal, and which is longer than any. */
+static void flood(struct guest *g)
+{
+	static char text[2900];
+	int n = 0;
+
+	memset(text, 'x', sizeof(text));
+	if (!g->flooded) {
+		n = snprintf(
+			text, sizeof(text),
+			"POST /v1/report HTTP/1.1\r\nContent-Length: %u\r\nX: ", HTTP_BODY_MAX);
+		text[n] = 'x';
+		memcpy(text + HTTP_HEAD_MAX - 4, "\r\n\r\n", 4);
+	}
+	g->spoilt |= g->asked || (g->refused && !g->flooded);
+	g->flooded = g->refused = true;
+	(void)say(g, text, n != 0 ? HTTP_HEAD_MAX : (uint32_t)sizeof(text));
 }
 
 static void raw_packet(struct guest *g, struct script *in)
@@ -325,7 +376,11 @@ static void act(struct script *in)
 	struct guest *g = &guest[unit];
 
 	if (op == 0) {
-		open_channel(unit);
+		if ((arg & 0xc0) == 0xc0) {
+			open_odd(arg);
+		} else {
+			open_channel(unit);
+		}
 		return;
 	}
 	if (!g->open && op >= 1 && op <= 9) {
@@ -342,6 +397,10 @@ static void act(struct script *in)
 		wrong(g, in, (unsigned)script_take(in, 1));
 		break;
 	case 4:
+		if ((arg & 0xc0) == 0xc0) {
+			flood(g);
+			break;
+		}
 		g->spoilt |= !say(g, "", 0) || (!g->asked && !g->refused);
 		break;
 	case 5:

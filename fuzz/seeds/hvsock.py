@@ -49,6 +49,9 @@ def session():
     yield "questions", (open_ + ask(0) + run + close) * 18 + open_ + ask(0) + run + take * 2 + fin + run + close
     yield "manager_full", open_ + r(16, 1, 2) + ask() + run * 4 + answered
     yield "worker_full", open_ + r(16, 0, 1) + fin + run + close
+    yield "no_such_unit", open_ + r(0, 0xC1) + r(0, 0xC3) + ask() + run + answered
+    yield "second_channel", open_ + ask() + r(0, 0xC0) + run + answered + fin + run + close
+    yield "too_long", open_ + (r(4, 0xC0) + run) * 5 + take * 2
     yield "race", open_ + ask() + r(15, 0, 1, 0, 0, 0, 0x40, 0, 0, 4, 1, 2, 3, 4) + run * 2 + answered
 
 

@@ -30,7 +30,7 @@ void service_opened(struct service *s, struct chan *c, uint64_t now_ms)
 {
 	struct line *l;
 
-	if (c->unit >= SERVICE_LINES || c->sub != 0 || s->of[c->unit].state != LINE_FREE) {
+	if (c->unit >= SERVICE_LINES || c->sub != 0) {
 		chan_break(c, "no such connection");
 		return;
 	}
@@ -213,10 +213,7 @@ static void send(struct line *l, uint64_t now_ms)
 
 void service_step(struct service *s, struct line *l, uint64_t now_ms)
 {
-	if (l->state == LINE_FREE || l->state == LINE_OVER) {
-		return;
-	}
-	if (l->look) {
+	if (l->look) { /* not of one that is free or over */
 		receive(s, l, now_ms);
 	}
 	if (l->state == LINE_ANSWER) {
