@@ -77,13 +77,13 @@ static bool any_open(void)
 	return any;
 }
 
-static void open_channel(uint32_t unit)
+static void open_channel(uint32_t unit, uint32_t sub)
 {
 	union {
 		struct pm_gpadl m;
 		uint8_t bytes[sizeof(struct pm_gpadl) + sizeof(ring_pfn)];
 	} g;
-	struct pm_open o = { .unit = unit, .gpadl = GPADL, .downstream = RING_PAGES };
+	struct pm_open o = { .unit = unit, .sub = sub, .gpadl = GPADL, .downstream = RING_PAGES };
 	int fd = proc_fd();
 	bool again;
 
@@ -156,7 +156,7 @@ static void give(const uint8_t *payload, uint32_t length, uint16_t type)
 }
 
 /* As hv_util answers, then changed at places that the script names. */
-static void answer(struct script *in, bool changed)
+static void answer(struct script *in, bool changed, uint16_t type)
 {
 	uint8_t a[sizeof(request)];
 	bool first = have_request && asked != answered;
@@ -180,7 +180,7 @@ static void answer(struct script *in, bool changed)
 
 		a[at] = oracle_tame((uint8_t)script_take(in, 1));
 	}
-	give(a, request_size, RING_DATA_INBAND);
+	give(a, request_size, type);
 	if (changed) {
 		spoilt = true; /* it may be none */
 	} else if (first) {
@@ -242,7 +242,7 @@ static void act(struct script *in)
 
 	switch (op) {
 	case 0:
-		open_channel((arg & 0xe0) == 0xe0 ? arg % 5 : KIND);
+		open_channel((arg & 0xe0) == 0xe0 ? arg % 5 : KIND, (arg & 0xf0) == 0xf0);
 		break;
 	case 1:
 		close_channel(KIND);
@@ -254,10 +254,10 @@ static void act(struct script *in)
 	case 4:
 	case 5:
 	case 6:
-		answer(in, false);
+		answer(in, false, RING_DATA_INBAND);
 		break;
-	case 7:
-		answer(in, true);
+	case 7: /* in a packet of another type, perhaps */
+		answer(in, true, (arg & 0xc0) == 0xc0 ? RING_COMPLETION : RING_DATA_INBAND);
 		break;
 	case 8:
 		raw_packet(in);
@@ -285,7 +285,7 @@ static void act(struct script *in)
 		for (unsigned i = 0; i < 3; i++) {
 			run();
 			take_request();
-			answer(in, false);
+			answer(in, false, RING_DATA_INBAND);
 			run();
 		}
 		break;
