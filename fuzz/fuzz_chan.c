@@ -22,6 +22,7 @@ static const struct gmem mem = { memory, sizeof(memory) };
 static struct chan_set set;
 static bool alive;   /* the process goes on */
 static bool at_once; /* the device closes and frees in its callback */
+static bool inside;  /* it */
 static uint32_t open_owed[UNITS][SUBS], close_owed[UNITS][SUBS], free_owed, resets_owed;
 
 /* ---- the device ---- */
@@ -31,20 +32,31 @@ static void opened(struct chan *c)
 	CHECK_FUZZ(c->open && c->fd >= PROC_FD_BASE && !c->closing);
 }
 
+/* Its callbacks are not called again before they have returned. */
+static void enter(void)
+{
+	ORACLE(!inside, "the device is called while it is in its callback");
+	inside = true;
+}
+
 static void closing(struct chan *c)
 {
 	CHECK_FUZZ(c->open && c->closing);
+	enter();
 	if (at_once) {
 		chan_closed(&set, c);
 	}
+	inside = false;
 }
 
 static void gpadl_freeing(struct chan_gpadl *g)
 {
 	CHECK_FUZZ(g->used && g->asked && g->told);
+	enter();
 	if (at_once) {
 		chan_gpadl_freed(&set, g);
 	}
+	inside = false;
 }
 
 /* ---- the worker ---- */
@@ -215,7 +227,14 @@ static struct chan *some_channel(struct script *s, struct ring_guest *up, struct
 {
 	struct chan *c = &set.chan[script_take(s, 1) % CHAN_MAX];
 
-	if (!c->open) {
+	if (!c->open) { /* of which the device does not know yet that it is gone */
+		uint8_t byte = 0;
+		const struct ring_send none = { .payload = &byte };
+		struct ring_packet p;
+
+		ORACLE(chan_take(c, &byte, 1, &p) == RING_BROKEN &&
+			       chan_put(c, &none) == RING_BROKEN,
+		       "a closed channel");
 		return NULL;
 	}
 	*up = (struct ring_guest){ memory, c->in.pfn, c->in.pages };
@@ -388,6 +407,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(close_owed, 0, sizeof(close_owed));
 	free_owed = resets_owed = 0;
 	at_once = true;
+	inside = false;
 	alive = true;
 	set.opened = opened;
 	set.closing = closing;

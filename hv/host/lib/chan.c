@@ -16,18 +16,19 @@
 #define LOG_MAX 32
 
 /* A guest can cause these lines as often as it likes: the first ones are said, then ever fewer. */
+static uint32_t lines;
+
 static bool may_log(void)
 {
-	static uint32_t count;
-
-	count++;
-	return count <= LOG_MAX || (count & (count - 1)) == 0;
+	lines++;
+	return lines <= LOG_MAX || (lines & (lines - 1)) == 0;
 }
 
 void chan_init(struct chan_set *s, const struct gmem *m, int worker)
 {
 	struct timeval limit = { WORKER_SECONDS, 0 };
 
+	lines = 0;
 	s->mem = m;
 	s->worker = worker;
 	s->lost = false;
@@ -160,7 +161,7 @@ void chan_gpadl_freed(struct chan_set *s, struct chan_gpadl *g)
 {
 	uint32_t unit = g->unit, id = g->id;
 
-	if (!g->used || !g->told) {
+	if (!g->told) { /* nor is one that is not used */
 		return;
 	}
 	*g = (struct chan_gpadl){ .pfn = g->pfn };
@@ -323,7 +324,7 @@ void chan_closed(struct chan_set *s, struct chan *c)
 {
 	uint32_t unit = c->unit, sub = c->sub;
 
-	if (!c->open || !c->closing) {
+	if (!c->closing) { /* nor is one that is not open */
 		return;
 	}
 	(void)close(c->fd);
@@ -449,12 +450,17 @@ void chan_signal(struct chan *c)
 	}
 }
 
+static bool usable(const struct chan *c)
+{
+	return c->open && !c->broken;
+}
+
 enum ring_status chan_take(struct chan *c, uint8_t *to, uint32_t max, struct ring_packet *out)
 {
 	enum ring_status status;
 	bool signal = false;
 
-	if (!c->open || c->broken) {
+	if (!usable(c)) {
 		return RING_BROKEN;
 	}
 	status = ring_take(&c->in, to, max, out, &signal);
@@ -480,7 +486,7 @@ enum ring_status chan_put(struct chan *c, const struct ring_send *s)
 	enum ring_status status;
 	bool signal = false;
 
-	if (!c->open || c->broken) {
+	if (!usable(c)) {
 		return RING_BROKEN;
 	}
 	status = ring_put(&c->out, s, &signal);
