@@ -30,7 +30,7 @@ void service_opened(struct service *s, struct chan *c, uint64_t now_ms)
 {
 	struct line *l;
 
-	if (c->unit >= SERVICE_LINES || c->sub != 0) {
+	if (c->unit >= SERVICE_LINES || c->sub != 0 || s->of[c->unit].state != LINE_FREE) {
 		chan_break(c, "no such connection");
 		return;
 	}

@@ -115,7 +115,9 @@ void component_receive(struct components *s, struct component *p, uint64_t now_m
 		struct ic_answer answer;
 		enum ring_status status;
 
-		/* One that has become useless has a broken channel. */
+		if (p->state == COMPONENT_CLOSED || p->state == COMPONENT_USELESS) {
+			return;
+		}
 		status = chan_take(p->c, packet, sizeof(packet), &head);
 		if (status == RING_BROKEN) {
 			useless(s, p, "ring");

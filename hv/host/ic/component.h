@@ -36,7 +36,7 @@ struct components {
 
 void component_opened(struct components *s, struct chan *c, uint64_t now_ms);
 void component_closed(struct components *s, struct chan *c);
-/* The guest signalled, or may have. p: not closed. */
+/* The guest signalled, or may have. */
 void component_receive(struct components *s, struct component *p, uint64_t now_ms);
 /* Sends what is due. host_time: 100 ns since 1601. */
 void component_send(struct components *s, struct component *p, uint64_t now_ms, uint64_t host_time);
