@@ -2,7 +2,8 @@
 """Finds and numbers the checks of a C source of the house's style, in a copy of it.
 
 A check is one operand of || in the condition of an `if` that ends in a return of a refusal, or marks a cursor as bad for good; an
-operand of && in what a bool function returns; or what stands before `? true : refusal`. What functions with external linkage take and give is mixed into the verdict."""
+operand of && in what a bool function returns, or in a cursor's `c->ok = c->ok && ..`; or what stands before `? true : refusal`.
+What functions with external linkage take and give is mixed into the verdict."""
 import re
 
 IF = re.compile(r"\bif \(")
@@ -86,7 +87,7 @@ class Numbered:
     def _checks(self, body, line, kind):
         out, at, is_bool = [], 0, "bool" in kind
         constants = "enum" in kind or "uint32_t" in kind
-        for match in re.finditer(r"\bif \(|\breturn ", body):
+        for match in re.finditer(r"\bif \(|\breturn |\b(\w+(?:->|\.)ok) = ", body):
             if match.start() < at:
                 continue
             here = line + body.count("\n", 0, match.start())
@@ -106,6 +107,14 @@ class Numbered:
                 parts = operands(body[match.end():end])
                 new = "||".join(self._wrap(p, "PLANTED_REFUSES", here + body.count("\n", match.end(), match.end() + sum(
                     len(q) + 2 for q in parts[:i]))) for i, p in enumerate(parts))
+                out += [body[at:match.end()], new]
+                at = end
+            elif match[1]:
+                end = body.index(";", match.end())
+                parts = split(body[match.end():end], "&&")
+                if not any(p.strip() == match[1] for p in parts):
+                    continue
+                new = "&&".join(p if p.strip() == match[1] else self._wrap(p, "PLANTED_HOLDS", here) + " " for p in parts)
                 out += [body[at:match.end()], new]
                 at = end
             elif is_bool:

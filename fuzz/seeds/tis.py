@@ -8,12 +8,13 @@ from records import record, write
 GRANTED, SEIZED, NEVER, ABSENT = range(4)
 HONEST, XOR, FITS, RAW, CODE, SIZE, CUT, SLOW = range(8)
 NOT_READY, NOT_DONE, EXPECTS, LEFT_OVER = 0x08, 0x10, 0x18, 0x20
+SIGNERS = b"\x53"
 GET_BANKS, READ, RESET, EVENT = 0, 1, 2, 3  # commands of a machine with one bank and nothing measured: then random, key, end
 
 
-def machine(banks=2, grant=GRANTED, flags=0, room=0, absent=0x7E, text=8, differ=0, empty=0, key=True, other=0, sign=b""):
+def machine(banks=2, grant=GRANTED, flags=0, room=0, absent=0x7E, text=8, differ=0, empty=0, key=True, other=0, last=b""):
     setup = struct.pack("<BBBBHB", banks | differ << 4, grant | flags | empty << 4, room, absent, text | (0x8000 if key else 0), other)
-    return record(setup + sign)
+    return record(setup + last)
 
 
 def ask(who, urgent=False, ms=0):
@@ -64,12 +65,13 @@ seeds = [
     ("found-slow", machine(key=False) + at(EVENT, SLOW, 30)),
     ("event_other_bank", machine(absent=0) + at(EVENT, XOR, 19, 0, 0x0B ^ 0x12)),
     ("end_refused", machine() + at(5, CODE, 1, 1)),
-    ("random_repeats", machine(other=64)),
-    ("random_few_ones", machine(other=128)),
-    ("random_many_ones", machine(other=192)),
-    ("sign_waits", machine(key=False, other=1, sign=ask(0) + ask(1) * 2 + ask(0) * 12)),
-    ("sign_urgent", machine(key=False, other=1, sign=ask(0) + ask(1, True) + ask(0) + ask(0, True) + ask(1) * 12)),
-    ("sign_patience", machine(key=False, other=1, sign=ask(0, True) + ask(1, True, 19) + ask(1, True, 1) + ask(0) + ask(1, ms=5) * 12)),
+    ("random_stuck", machine(other=1, last=b"\x01")),
+    ("random_repeats", machine(last=b"\x02")),
+    ("random_few_ones", machine(last=b"\x03")),
+    ("random_many_ones", machine(last=b"\x04")),
+    ("sign_waits", machine(key=False, other=1, last=SIGNERS + ask(0) + ask(1) * 2 + ask(0) * 12)),
+    ("sign_urgent", machine(key=False, other=1, last=SIGNERS + ask(0) + ask(1, True) + ask(0) + ask(0, True) + ask(1) * 12)),
+    ("sign_patience", machine(key=False, other=1, last=SIGNERS + ask(0, True) + ask(1, True, 19) + ask(1, True, 1) + ask(0) + ask(1, ms=5) * 12)),
     ("slower", machine(key=False) + at(READ, SLOW, 200)),
 ]
 

@@ -33,6 +33,7 @@ def seeds():
     yield "event_largest", answer(0, 1, bytes(1024 - 10))
     yield "event_larger", answer(0, 1, bytes(1025 - 10))
     yield "random_short", answer(0, 32, struct.pack(">H", 16) + bytes(16))
+    yield "random_size", answer(0, 32, struct.pack(">H", 16) + bytes(32))
     yield "random_tag", answer(0, 16, struct.pack(">H", 16) + bytes(16), tag=0x8002)
     yield "random_behind", answer(0, 16, struct.pack(">H", 16) + bytes(17))
     yield "banks_twice", answer(1, 0, banks((4, on), (4, on)))
