@@ -55,6 +55,7 @@ static void port_take(void)
 	while ((got = recv(port[1], frame, sizeof(frame), MSG_DONTWAIT)) > 0) {
 		CHECK_FUZZ(rndis_frame_fits(frame, (uint32_t)got));
 		ORACLE(offered-- != 0, "a frame that the guest did not send");
+		oracle_said(frame, (size_t)got);
 	}
 }
 
@@ -101,8 +102,17 @@ static void say_open(unsigned arg)
 			     .sub = (arg & 0x0e) == 0x0e,
 			     .gpadl = GUEST_GPADL_RINGS,
 			     .downstream = GUEST_RING_PAGES };
-	int fd = proc_fd(), end[2];
+	int fd, end[2];
 
+	if (arg == 0x45 && alive && n.chan != NULL) {
+		/* lib/chan.h does not open one twice; the process does not rely on it */
+		struct chan again = { .fd = -1, .open = true, .rings = n.chan->rings };
+
+		n.set.opened(&again);
+		ORACLE(again.broken && n.chan != &again, "a second channel was taken");
+		return;
+	}
+	fd = proc_fd();
 	if (fd < 0) {
 		return;
 	}
@@ -317,6 +327,34 @@ static void guest_takes(unsigned arg)
 	}
 }
 
+/* A packet without a message, behind one that had one. */
+static void guest_nothing(void)
+{
+	(void)guest_packet(&g, RING_DATA_INBAND, 0, 0, NULL, 0, NULL, 0);
+	signal_host(0);
+}
+
+/* What who listens to the traffic has got. */
+static void hear_records(void)
+{
+	static struct {
+		struct record_head head;
+		uint8_t bytes[RECORD_BYTES_MAX + 1];
+	} r;
+	ssize_t got;
+
+	while (listener >= 0 && (got = recv(listener, &r, sizeof(r), MSG_DONTWAIT)) > 0) {
+		size_t bytes = (size_t)got - sizeof(r.head);
+
+		ORACLE((size_t)got >= sizeof(r.head) && r.head.device == RECORD_NETVSP &&
+			       (r.head.kind == RECORD_FROM_GUEST || r.head.kind == RECORD_RNDIS) &&
+			       bytes == (r.head.length < RECORD_BYTES_MAX ? r.head.length
+									  : RECORD_BYTES_MAX),
+		       "a record that is none");
+		oracle_said(&r, (size_t)got);
+	}
+}
+
 static void guest_again(void)
 {
 	guest_init(&g, memory);
@@ -386,7 +424,9 @@ static void act(struct script *s)
 		break;
 	case 17:
 		port_take();
-		if ((arg & 0x80) != 0) {
+		if ((arg & 0xc0) == 0x40) {
+			guest_nothing();
+		} else if ((arg & 0x80) != 0) {
 			say_record(arg);
 			step();
 		}
@@ -423,6 +463,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	port_take();
 	while (recv(port[0], memory, sizeof(memory), MSG_DONTWAIT) > 0) {
 	}
+	hear_records();
 	if (record_on()) {
 		(void)close(record_socket);
 		record_socket = -1;

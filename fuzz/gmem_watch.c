@@ -218,6 +218,7 @@ void gmem_store32(const struct gmem *m, uint64_t gpa, uint32_t v)
 	real_store32(m, gpa, v);
 	if (watch.on) {
 		count(4);
+		oracle_said_number(gpa << 32 | v);
 		ORACLE(rings == 0 || is_ring(gpa >> 12), "the host wrote where it must not");
 		if ((gpa & 4095) == READ_INDEX && is_ring(gpa >> 12)) {
 			watch_request();

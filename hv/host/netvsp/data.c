@@ -68,7 +68,7 @@ static void finish(struct netvsp *n, enum nvsp_result r)
 	}
 }
 
-/* The packet that was served last, which the journal has, and what its transfer brought into the batch from `used` on. */
+/* The packet that was served last, which the journal has, and what its transfer brought into the batch from `used` on: there was room for it. */
 static void record_served(const struct netvsp *n, uint32_t used)
 {
 	const uint8_t *packet = n->state->session.journal.packet;
@@ -76,11 +76,8 @@ static void record_served(const struct netvsp *n, uint32_t used)
 	const struct nvsp_batch *b = &n->batch;
 	uint32_t room = NVSP_POOL_BYTES - used, bytes = b->used - used;
 
-	if (length > NVSP_PACKET_MAX || head + 8 > length) {
-		return;
-	}
-	record(RECORD_FROM_GUEST, 0, packet, length);
-	if (le32(packet + head) != NVSP_RNDIS || room < 8) {
+	record(RECORD_FROM_GUEST, 0, packet, length); /* ring_take took it: it fits */
+	if (head + 8 > length || le32(packet + head) != NVSP_RNDIS) {
 		return;
 	}
 	if (b->used == used) { /* a control message leaves nothing behind: it says its own length */
@@ -129,7 +126,7 @@ static bool serve_start(struct netvsp *n)
 			n->worker_gone = true;
 			return false;
 		}
-		if (n->chan == NULL || n->chan->broken) {
+		if (n->chan == NULL) {
 			return false;
 		}
 		netvsp_place(n);
