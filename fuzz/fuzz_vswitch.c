@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The switch's process, with real sockets for its ports and its uplink. Input: a record: 1 with uplink; then a script of what the manager
+ * The switch's process, with real sockets for its ports and its uplink. Input: a record: bit 0 with uplink, others: what fails at the start; then a script of what the manager
  * and the ports do; ports come, are replaced, go and die with frames under way. Each frame carries who sent it: nobody gets his own back,
  * nor what is for another, nor one with a false source, nor more than were sent; descriptors are closed once.
  */
@@ -19,6 +19,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct vswitch v;
 static bool alive, uplink;
+static unsigned
+	start_fails; /* 1: there is no epoll set; 2: its first member cannot be watched, 3: the second */
+
+int epoll_create1(int flags)
+{
+	errno = EMFILE;
+	return start_fails == 1 ? -1 : (int)syscall(SYS_epoll_create1, flags);
+}
+
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *e)
+{
+	errno = ENOSPC;
+	return start_fails >= 2 && --start_fails == 1
+		       ? -1
+		       : (int)syscall(SYS_epoll_ctl, epoll, op, fd, e);
+}
 static struct {
 	int fd;     /* the other end; -1: there is none */
 	bool added; /* as far as the manager has said */
@@ -130,6 +146,7 @@ static void receive(unsigned number)
 
 	while (end[number].fd >= 0 && (n = recv(end[number].fd, f, sizeof(f), MSG_DONTWAIT)) > 0) {
 		ORACLE(++end[number].received <= sent, "more frames than were sent");
+		oracle_said(f, (size_t)n);
 		CHECK_FUZZ(n >= 14 && n <= (f[12] == 0x81 ? 1518 : 1514));
 		ORACLE(n < 15 || f[14] != number || number == UPLINK || !end[number].added,
 		       "a frame came back to its sender");
@@ -209,7 +226,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	proc_init();
 	sys_init();
 	(void)script_action(&all, &s);
-	uplink = (script_take(&s, 1) & 1) != 0;
+	start_fails = (unsigned)script_take(&s, 1);
+	uplink = (start_fails & 1) != 0;
+	start_fails = start_fails >> 1 & 3;
 	memset(&v, 0, sizeof(v));
 	memset(end, 0, sizeof(end));
 	for (unsigned i = 0; i <= PORTS; i++) {
@@ -221,7 +240,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	alive = true;
 	sent = 0;
-	CHECK_FUZZ(vswitch_init(&v, proc_socket[PROC_CONTROL].ready, pair[0]));
+	if (start_fails != 0 && (start_fails < 3 || uplink)) {
+		ORACLE(!vswitch_init(&v, proc_socket[PROC_CONTROL].ready, pair[0]),
+		       "a switch that is not told of anything");
+		alive = false; /* its process ends */
+	} else {
+		start_fails = 0;
+		CHECK_FUZZ(vswitch_init(&v, proc_socket[PROC_CONTROL].ready, pair[0]));
+	}
+	start_fails = 0;
 	for (unsigned i = 0; i < 100 && script_action(&all, &s); i++) {
 		act(&s);
 	}

@@ -30,8 +30,8 @@ bool vswitch_init(struct vswitch *v, int control, int tap)
 	}
 	v->port[ETHSW_UPLINK].fd = tap;
 	v->epoll = epoll_create1(EPOLL_CLOEXEC);
-	return v->epoll >= 0 && watch(v, control, CONTROL) &&
-	       (tap < 0 || watch(v, tap, ETHSW_UPLINK));
+	/* Without an epoll set nothing can be watched. */
+	return watch(v, control, CONTROL) && (tap < 0 || watch(v, tap, ETHSW_UPLINK));
 }
 
 /* The manager has a copy of the descriptor: closing ours alone would leave it in the epoll set. */
