@@ -95,13 +95,13 @@ static uint32_t field_message(struct script *s, unsigned kind, uint8_t *m)
 
 static void message(struct script *s, unsigned kind)
 {
-	uint8_t m[VMBUS_MESSAGE_MAX], *exact;
+	uint8_t m[256], *exact;
 	uint32_t size, type = 1;
 
 	if (kind == 15) { /* raw */
 		memset(m, 0, sizeof(m));
 		type = (uint32_t)script_take(s, 1) & 1;
-		size = (uint32_t)script_take(s, 1) % (VMBUS_MESSAGE_MAX + 1);
+		size = (uint32_t)script_take(s, 1);
 		for (uint32_t i = 0; i < size; i++) {
 			m[i] = (uint8_t)script_take(s, 1);
 		}
@@ -126,7 +126,7 @@ static void device_words(struct script *s, unsigned kind)
 	unsigned a = (unsigned)script_take(s, 1);
 	uint32_t socket = a & 7, unit = a >> 3 & 3, sub = a >> 5 & 1;
 
-	socket = socket == 7 ? 40 : socket % WORLD_SOCKETS;
+	socket = socket == 7 ? VMBUS_SOCKETS_MAX : socket % WORLD_SOCKETS;
 	if (socket < WORLD_SOCKETS && (w.proc[socket].dead || w.proc[socket].gone)) {
 		return;
 	}
@@ -150,6 +150,47 @@ static void device_words(struct script *s, unsigned kind)
 	}
 }
 
+/* What the worker may say of its configuration, and has to be told of. Nobody names these services. */
+static void services(unsigned a)
+{
+	struct vmbus_service v = { .socket = 16 + (a >> 2 & 7) };
+	uint32_t count = w.s.service_count;
+	bool good = count < VMBUS_SERVICES_MAX;
+
+	world_port(&v.id, WORLD_SERVICE + 16 + (a >> 2 & 7));
+	switch (a & 3) {
+	case 0:
+		v.id = w.s.service[0].id;
+		good = false;
+		break;
+	case 1:
+		v.socket = w.s.service[0].socket;
+		good = false;
+		break;
+	case 2:
+		v.socket = VMBUS_SOCKETS_MAX;
+		good = false;
+		break;
+	default:
+		break;
+	}
+	HOLDS(vmbus_server_service(&w.s, &v) == good);
+	HOLDS(w.s.service_count == count + good);
+}
+
+/* A process that cannot be. */
+static void nobody(unsigned a)
+{
+	struct vmbus_device d = world_device(a % WORLD_DEVICES, 0);
+
+	world_mark(&w);
+	d.socket = VMBUS_SOCKETS_MAX + (a & 15);
+	d.instance.b[0] ^= 0x55;
+	HOLDS(vmbus_server_add(&w.s, &d) == 0);
+	vmbus_server_restarted(&w.s, d.socket);
+	world_unchanged(&w, false);
+}
+
 static void life(struct script *s, unsigned kind)
 {
 	unsigned a = (unsigned)script_take(s, 1);
@@ -170,9 +211,15 @@ static void life(struct script *s, unsigned kind)
 	case 4:
 		if ((a & 0xc0) == 0xc0) {
 			world_lost(&w, socket);
+		} else if ((a & 0x80) != 0) {
+			services(a);
 		}
 		break;
 	case 5:
+		if (a >= 0xc0 && a < 0xd0) {
+			nobody(a);
+			break;
+		}
 		(void)vmbus_server_remove(&w.s, some_relid(a));
 		world_check(&w);
 		break;

@@ -3,7 +3,9 @@
 
 #include "hv/wire/mem.h"
 
-#define HEADER 8u /* type and padding */
+#define HEADER 8u        /* type and padding */
+#define HEADER_FIXED 28u /* of a GPADL_HEADER, before the pfns */
+#define BODY_FIXED 16u   /* of a GPADL_BODY */
 
 static void parse_contact(const uint8_t *p, struct vmbus_contact *c)
 {
@@ -27,11 +29,13 @@ static void parse_open(const uint8_t *p, struct vmbus_open *o)
 	o->downstream = le32(p + 24);
 }
 
-/* bytes: what follows the fixed part; false: not a list of at most max pfns. */
-static bool parse_pfns(const uint8_t *p, uint32_t bytes, uint32_t max, uint64_t *pfn,
-		       uint32_t *count)
+_Static_assert((VMBUS_MESSAGE_MAX - HEADER_FIXED) / 8 == VMBUS_HEADER_PFNS, "all that fit");
+_Static_assert((VMBUS_MESSAGE_MAX - BODY_FIXED) / 8 == VMBUS_BODY_PFNS, "all that fit");
+
+/* bytes: what follows the fixed part of a message, of which there is room for all; false: not a list of pfns. */
+static bool parse_pfns(const uint8_t *p, uint32_t bytes, uint64_t *pfn, uint32_t *count)
 {
-	if (bytes % 8 != 0 || bytes / 8 > max) {
+	if (bytes % 8 != 0) {
 		return false;
 	}
 	for (uint32_t i = 0; i < bytes / 8; i++) {
@@ -51,25 +55,25 @@ static bool parse_gpadl_header(const uint8_t *p, uint32_t size, struct vmbus_mes
 	memset(h, 0, sizeof(*h));
 	h->relid = le32(p + 8);
 	h->gpadl = le32(p + 12);
-	if (size < 28 || !parse_pfns(p + 28, size - 28, VMBUS_HEADER_PFNS, m->pfn, &h->count)) {
+	if (size < HEADER_FIXED ||
+	    !parse_pfns(p + HEADER_FIXED, size - HEADER_FIXED, m->pfn, &h->count)) {
 		return true;
 	}
 	h->buffer_length = le16(p + 16);
 	h->range_count = le16(p + 18);
 	h->length = le32(p + 20);
 	h->offset = le32(p + 24);
-	h->whole = true;
 	return true;
 }
 
 /* The message number at 8 is always 0 in Linux and says nothing. */
 static bool parse_gpadl_body(const uint8_t *p, uint32_t size, struct vmbus_message *m)
 {
-	if (size < 16) {
+	if (size < BODY_FIXED) {
 		return false;
 	}
 	m->gpadl_body.gpadl = le32(p + 12);
-	return parse_pfns(p + 16, size - 16, VMBUS_BODY_PFNS, m->pfn, &m->gpadl_body.count);
+	return parse_pfns(p + BODY_FIXED, size - BODY_FIXED, m->pfn, &m->gpadl_body.count);
 }
 
 static bool parse_two(const uint8_t *p, uint32_t size, uint32_t *a, uint32_t *b)

@@ -67,13 +67,12 @@ struct vmbus_open {
 	uint32_t relid, open_id, gpadl, vp, downstream;
 };
 
-/* The first message of a GPADL, and its first pfns. */
+/* The first message of a GPADL, and its first pfns. Of one that ends within a field only relid and gpadl are set, for the refusal: no range. */
 struct vmbus_gpadl_header {
 	uint32_t relid, gpadl;
 	uint32_t buffer_length, range_count; /* u16 on the wire */
 	uint32_t length, offset;
 	uint32_t count; /* pfns in this message */
-	bool whole; /* false: ends within a field. Only relid and gpadl are set, for the refusal */
 };
 
 struct vmbus_gpadl_body {

@@ -197,14 +197,18 @@ void vmbus_channel_restarted(struct vmbus_server *s, uint32_t relid)
 	vmbus_channel_settle(s, relid);
 }
 
+static bool ring_pages_valid(uint32_t n)
+{
+	return n >= VMBUS_RING_PAGES_MIN && n <= RING_PAGES_MAX;
+}
+
 static bool rings_valid(const struct vmbus_server *s, const struct vmbus_open *o)
 {
 	const struct vmbus_gpadl *g = vmbus_gpadl_usable(s, o->relid, o->gpadl);
 
-	return g != NULL && g->offset == 0 && g->length == g->pages * VMBUS_PAGE &&
-	       o->downstream >= VMBUS_RING_PAGES_MIN && o->downstream <= RING_PAGES_MAX &&
-	       o->downstream <= g->pages && g->pages - o->downstream >= VMBUS_RING_PAGES_MIN &&
-	       g->pages - o->downstream <= RING_PAGES_MAX;
+	/* As long as its pages: it begins with the first one. A downstream of more pages than there are leaves far too many. */
+	return g != NULL && g->length == g->pages * VMBUS_PAGE && ring_pages_valid(o->downstream) &&
+	       ring_pages_valid(g->pages - o->downstream);
 }
 
 void vmbus_open(struct vmbus_server *s, const struct vmbus_open *o)

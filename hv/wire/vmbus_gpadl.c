@@ -79,9 +79,8 @@ static bool shape(const struct vmbus_gpadl_header *h, uint32_t *pages)
 	uint64_t n = ((uint64_t)h->offset + h->length + VMBUS_PAGE - 1) / VMBUS_PAGE;
 
 	*pages = (uint32_t)n;
-	return h->whole && h->gpadl != 0 && h->range_count == 1 && h->offset < VMBUS_PAGE &&
-	       h->length != 0 && n <= VMBUS_GPADL_PAGES_MAX && h->buffer_length == 8 + 8 * n &&
-	       h->count <= n;
+	return h->gpadl != 0 && h->range_count == 1 && h->offset < VMBUS_PAGE && h->length != 0 &&
+	       n <= VMBUS_GPADL_PAGES_MAX && h->buffer_length == 8 + 8 * n && h->count <= n;
 }
 
 /* An empty place, where this process can have one more; NONE otherwise. */

@@ -809,6 +809,7 @@ static inline bool world_message(struct world *w, uint32_t type, const uint8_t *
 		w->s.counts.misplaced != w->before.counts.misplaced ||
 		w->s.counts.refused != w->before.counts.refused;
 	HOLDS(valid || inert);
+	HOLDS(inert || m.type != VMBUS_MODIFY_CHANNEL || w->before.version >= VMBUS_4_1);
 	if (inert && !(valid && (m.type == VMBUS_GPADL_BODY || m.type == VMBUS_INITIATE_CONTACT))) {
 		world_unchanged(w, true);
 	}
