@@ -2,8 +2,8 @@
 """Finds and numbers the checks of a C source of the house's style, in a copy of it.
 
 A check is one operand of || in the condition of an `if` that ends in a return of a refusal, or marks a cursor as bad for good; an
-operand of && in what a bool function returns, or in a cursor's `c->ok = c->ok && ..`; or what stands before `? true : refusal`.
-What functions with external linkage take and give is mixed into the verdict."""
+operand of && in what a bool function returns, or in a cursor's `c->ok = c->ok && ..`; what stands before `? true : refusal`, or in a
+function that says what is wrong before `? NULL : "..."`. What functions with external linkage take and give is mixed into the verdict."""
 import re
 
 IF = re.compile(r"\bif \(")
@@ -116,6 +116,16 @@ class Numbered:
                     continue
                 new = "&&".join(p if p.strip() == match[1] else self._wrap(p, "PLANTED_HOLDS", here) + " " for p in parts)
                 out += [body[at:match.end()], new]
+                at = end
+            elif " ".join(kind).endswith("const char *"):
+                end = match.end() + closing("(" + body[match.end():].replace(";", ")", 1), 0) - 1
+                held = re.match(r"([^\"]*[^\"\s])(\s*\? NULL\s*: \".*)", body[match.end():end], re.S)
+                refused = re.match(r"([^\"]*[^\"\s])(\s*\? \"[^\"]*\"\s*: NULL$)", body[match.end():end], re.S)
+                if not held and not refused:
+                    continue
+                word, by, ternary = ("PLANTED_HOLDS", "&&", held) if held else ("PLANTED_REFUSES", "||", refused)
+                parts = split(ternary[1], by)
+                out += [body[at:match.end()], f" {by} ".join(self._wrap(p.strip(), word, here) for p in parts) + ternary[2]]
                 at = end
             elif is_bool:
                 end = body.index(";", match.end())

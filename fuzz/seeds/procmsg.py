@@ -76,6 +76,7 @@ def seeds():
     yield "again", seed(7, words(3, 0), 1)
     yield "again_socket", seed(7, words(16, 0), 1)
     yield "again_reserved", seed(7, words(3, 1), 1)
+    yield "record_reserved", seed(13, words(3, 1), 1)
     for name, kind, fds in (("port_add", 8, 1), ("port_remove", 9, 0)):
         yield name, seed(kind, words(1) + bytes(8), fds)
         yield name + "_reserved", seed(kind, words(1) + bytes(6) + b"\1\0", fds)
