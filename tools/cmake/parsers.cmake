@@ -109,6 +109,7 @@ function(_redoubt_seeds)
 		target_include_directories(mutator_${P_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(mutator_${P_NAME} PRIVATE ${REDOUBT_CHECKED} -Wno-missing-prototypes)
 		set_target_properties(mutator_${P_NAME} PROPERTIES PREFIX "")
+		add_dependencies(fuzz_${P_NAME} mutator_${P_NAME}) # both engines have the same one, always
 	endif()
 endfunction()
 
