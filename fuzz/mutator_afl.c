@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,13 +35,77 @@ static uint64_t next(uint64_t *random) /* xorshift64*, Marsaglia and Vigna */
 	return *random * 0x2545f4914f6cdd1dull;
 }
 
+/* ---- the words of the target's dictionary, which afl-fuzz itself only uses in its own mutations ---- */
+
+#define WORDS_MAX 256u
+#define WORD_MAX 32u
+
+static struct {
+	uint8_t bytes[WORD_MAX];
+	size_t n;
+} word[WORDS_MAX];
+static size_t words;
+
+/* A line NAME="WORD", with \xNN, \\ and \" in it. */
+static void take_word(const char *line)
+{
+	const char *at = strchr(line, '"'), *end = strrchr(line, '"');
+	size_t n = 0;
+
+	if (line[0] == '#' || at == NULL || end == at || words == WORDS_MAX) {
+		return;
+	}
+	for (at++; at < end && n < WORD_MAX; at++) {
+		char digits[3] = { 0 };
+
+		if (*at == '\\' && at[1] == 'x' && end - at >= 4) {
+			memcpy(digits, at + 2, 2);
+			word[words].bytes[n++] = (uint8_t)strtoul(digits, NULL, 16);
+			at += 3;
+			continue;
+		}
+		at += *at == '\\' && at + 1 < end;
+		word[words].bytes[n++] = (uint8_t)*at;
+	}
+	word[words].n = n;
+	words += n != 0 && at == end;
+}
+
+static void take_words(const char *path)
+{
+	FILE *f = path != NULL ? fopen(path, "r") : NULL;
+	char line[256];
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		take_word(line);
+	}
+	if (f != NULL) {
+		(void)fclose(f);
+	}
+}
+
+/* A word in the place of as many bytes, or between them. */
+static size_t put_word(uint8_t *data, size_t size, size_t max, size_t at, uint64_t r)
+{
+	size_t which = (size_t)(r >> 8) % words, n = word[which].n;
+
+	if ((r & 1) != 0 && n <= max - size) {
+		memmove(data + at + n, data + at, size - at);
+		size += n;
+	} else if (n > size - at) {
+		return size;
+	}
+	memcpy(data + at, word[which].bytes, n);
+	return size;
+}
+
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
 {
 	static const uint8_t edge[] = { 0, 1, 0x7f, 0x80, 0xff, 0xfe, 16, 64 };
 	uint64_t r = next(&random_state);
 	size_t at = size == 0 ? 0 : (size_t)((r >> 16) % size);
 
-	switch (size == 0 ? 5 : r % 6) {
+	switch (size == 0 ? 5 : r % 8) {
 	case 0:
 		data[at] ^= (uint8_t)(1u << (r >> 8 & 7));
 		return size;
@@ -60,6 +125,16 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
 	case 4: /* shorter */
 		memmove(data + at, data + at + 1, size - at - 1);
 		return size - 1;
+	case 6:
+		return words != 0 ? put_word(data, size, max, at, r >> 24) : size;
+	case 7: { /* what stands elsewhere */
+		size_t from = (size_t)(r >> 40) % size, n = 1 + (r >> 8 & 7);
+
+		n = n < size - at ? n : size - at;
+		n = n < size - from ? n : size - from;
+		memmove(data + at, data + from, n);
+		return size;
+	}
 	default: /* longer */
 		if (size >= max) {
 			return size;
@@ -78,6 +153,7 @@ void *afl_custom_init(void *afl, unsigned seed)
 	if (s != NULL) {
 		s->random = 0x9e3779b97f4a7c15ull ^ seed;
 		random_state = s->random | 1;
+		take_words(getenv("REDOUBT_DICT"));
 	}
 	return s;
 }

@@ -101,6 +101,8 @@ def afl_mutator(target):
     if not target.mutator:
         return {}
     words = {"AFL_CUSTOM_MUTATOR_LIBRARY": str(target.mutator), "AFL_DISABLE_TRIM": "1"}
+    if target.dict and target.dict.exists():
+        words["REDOUBT_DICT"] = str(target.dict)
     return {**words, "AFL_CUSTOM_MUTATOR_ONLY": "1"} if target.kind == "session" else words
 
 

@@ -23,6 +23,12 @@ def efi(entries, size=48):
     return tag(17, struct.pack("<II", size, 1) + listed)
 
 
+def screen(width, height, depth, pitch):
+    """VBE's usual places of red, green and blue."""
+    sizes = {15: (10, 5, 5, 5, 0, 5), 16: (11, 5, 5, 6, 0, 5)}.get(depth, (16, 8, 8, 8, 0, 8))
+    return tag(8, struct.pack("<QIIIBBH6B", 0xfd000000, pitch, width, height, depth, 1, 0, *sizes))
+
+
 def seed(*tags, end=True, address=16):
     body = b"".join(tags) + (tag(0, b"") if end else b"")
     return b"\1" + struct.pack("<H", address) + bytes(address) + struct.pack("<II", 8 + len(body), 0) + body
@@ -55,6 +61,8 @@ def seeds():
     yield "firmware", firmware([(7, 0, 100), (8, MIB, 1), (9, 2 * MIB, 1), (10, 3 * MIB, 1), (3, 4 * MIB, 1)])
     yield "firmware_none", firmware([(0, 0, 1)])
     yield "basic", seed(tag(4, struct.pack("<II", 900, 65536)))
+    for width, height, depth, pitch in ((640, 480, 15, 1280), (800, 600, 16, 1600), (1024, 768, 24, 3072), (1280, 720, 32, 8192)):
+        yield f"screen_{depth}", seed(screen(width, height, depth, pitch), mmap([(0, MIB, USABLE)]), address=8)
     yield "no_end", seed(mmap(every), end=False)
 
 
