@@ -162,6 +162,11 @@ def worker():
         yield f"traced_{traced[2]}", r(9, 3) + traced * 3 + fails(RECORD, 6) + traced + fails(PORTS, 1) + traced * 2
         yield f"traced_{traced[2]}_fails", fails(PORTS, 1) + r(9, 3) + traced
     yield "recorded_lost", r(9, 3) + fails(RECORD, 0) + port(0, PIO_UART, 0x41) * 3
+    yield "overrun_stays", port(0, PIO_MCR, 0x10) + port(0, PIO_UART, 0x41) * 3 + port(0, PIO_UART, 0, False) + port(0, PIO_MCR, 0) + TIME
+    yield "typed_after_the_end", stop(0, 1) + record(b"\x0a\x04abc") + TIME
+    yield "ends_twice", fails(PORTS, 1) + r(3, 0x80, 0x80, 0xFB, 3, 1) + wide(0, 0x3F8, 3, 0, False) + TIME
+    yield "gone_in_one_round", port(0, PIO_UART, 0x41) + fails(CONSOLE, 6) + together(stop(0, 1)) + record(b"\x0a\x04abc") + TIME
+    yield "hangs_up_while_typed", record(b"\x0a\x3f" + bytes(60)) + r(10, 0) + (port(0, PIO_UART, 0, False) + port(0, PIO_LSR, 0, False)) * 3
     yield "many_offers", (CONTACT + fails(POST, 0) + OFFERS) * 20 + r(12, 0) * 4
 
 

@@ -48,29 +48,23 @@ static uint32_t give(struct console *c, const void *bytes, uint32_t count)
 }
 
 /* The gap is where the oldest bytes were: before all that is kept. */
-static bool tell_lost(struct console *c)
+static void tell_lost(struct console *c)
 {
 	char text[64];
-	int n;
+	int n = snprintf(text, sizeof(text), "\r\n[%llu bytes of output lost]\r\n",
+			 (unsigned long long)c->lost);
 
-	if (c->lost == 0) {
-		return true;
+	if (give(c, text, (uint32_t)n) != 0) {
+		c->lost = 0;
 	}
-	n = snprintf(text, sizeof(text), "\r\n[%llu bytes of output lost]\r\n",
-		     (unsigned long long)c->lost);
-	if (give(c, text, (uint32_t)n) == 0) {
-		return false;
-	}
-	c->lost = 0;
-	return !c->full;
 }
 
 void console_send(struct console *c)
 {
 	c->line = false;
 	c->full = false;
-	if (!c->gone && !tell_lost(c)) {
-		return;
+	if (c->lost != 0 && !c->gone) {
+		tell_lost(c);
 	}
 	while (c->count != 0 && !c->full && !c->gone) {
 		uint32_t run = CONSOLE_OUT_BYTES - c->head, n;

@@ -145,19 +145,15 @@ static bool tell(struct worker *w, const struct vmbus_action *a, enum pm_type ty
 {
 	struct vmbus_glue *g = w->vmbus;
 
-	if (g->socket[a->socket] < 0) {
-		g->can &= ~(1u << a->socket);
-		return false;
-	}
 	if (ipc_send(g->socket[a->socket], type, message, size, fds, fd_count) == 0) {
 		return true;
 	}
+	g->can &= ~(1u << a->socket);
 	if (errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) {
 		start_log("device process %u: %s", a->socket, strerror(errno));
 		drop_socket(w, a->socket);
 		return false;
 	}
-	g->can &= ~(1u << a->socket);
 	worker_watch(w, EPOLL_CTL_MOD, g->socket[a->socket], KIND_DEVICE, a->socket,
 		     EPOLLIN | EPOLLOUT);
 	return false;
