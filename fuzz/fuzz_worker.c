@@ -418,6 +418,9 @@ static void check_round(void)
 	for (unsigned i = 0; i < VPS; i++) {
 		ORACLE(!waits[i] || halted[i] || w.ended, "a VP that stopped is forgotten");
 	}
+	/* EPOLLHUP cannot be masked: the loop would turn without end. */
+	ORACLE(!watched[FD_CONSOLE - FD_FIRST].used || watched[FD_CONSOLE - FD_FIRST].events != 0,
+	       "a stream is watched for nothing but its end");
 	ORACLE(w.console.count <= CONSOLE_OUT_BYTES && w.console.head < CONSOLE_OUT_BYTES,
 	       "the console's buffer");
 	ORACLE(posted.consumer == posted.producer || w.ended || !watched[FD_VP - FD_FIRST].used,

@@ -167,6 +167,7 @@ def worker():
     yield "ends_twice", fails(PORTS, 1) + r(3, 0x80, 0x80, 0xFB, 3, 1) + wide(0, 0x3F8, 3, 0, False) + TIME
     yield "gone_in_one_round", port(0, PIO_UART, 0x41) + fails(CONSOLE, 6) + together(stop(0, 1)) + record(b"\x0a\x04abc") + TIME
     yield "hangs_up_while_typed", record(b"\x0a\x3f" + bytes(60)) + r(10, 0) + (port(0, PIO_UART, 0, False) + port(0, PIO_LSR, 0, False)) * 3
+    yield "hangs_up_full_while_typed", record(b"\x0a\x3f" + bytes(60)) + r(11, 3) + port(0, PIO_UART, 0x0A) * 2 + r(10, 0) + (port(0, PIO_UART, 0, False) + port(0, PIO_LSR, 0, False)) * 3
     yield "many_offers", (CONTACT + fails(POST, 0) + OFFERS) * 20 + r(12, 0) * 4
 
 

@@ -139,8 +139,12 @@ static void settle_console(struct worker *w)
 	if (want == w->console_watched) {
 		return;
 	}
-	/* EPOLLHUP cannot be masked: a stream without a reader is not watched at all. */
-	worker_watch(w, c->gone ? EPOLL_CTL_DEL : EPOLL_CTL_MOD, c->fd, KIND_CONSOLE, 0, want);
+	/* EPOLLHUP cannot be masked: a stream of which nothing is wanted is not watched at all. */
+	worker_watch(w,
+		     want == 0                 ? EPOLL_CTL_DEL
+		     : w->console_watched == 0 ? EPOLL_CTL_ADD
+					       : EPOLL_CTL_MOD,
+		     c->fd, KIND_CONSOLE, 0, want);
 	w->console_watched = want;
 }
 

@@ -4,6 +4,7 @@
 #include "tests/unit/vmworker/fake.h"
 
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -208,6 +209,33 @@ static void test_input(void **state)
 	}
 	fake_loop(input_step);
 	assert_int_equal(typed_got, sizeof(typed));
+}
+
+static void pending_step(void)
+{
+	if (at == 0) {
+		assert_int_equal(write(fake.console, typed, sizeof(typed)), sizeof(typed));
+		at = 1;
+	} else if (at == 1 && fake.w.console.in_count != 0) {
+		(void)close(fake.console);
+		fake_port(0, true, 0x3f8, '\n');
+		at = 2;
+	} else if (at == 2 && !fake_waits(0)) {
+		fake_stop();
+	}
+}
+
+/* The console process ends, and the guest does not read what was typed: what cannot be masked is not waited for. */
+static void test_console_gone_while_typed(void **state)
+{
+	struct epoll_event e = { .events = 0 };
+
+	(void)state;
+	fake_loop(pending_step);
+	assert_int_not_equal(fake.w.console.in_count, 0);
+	assert_int_equal(epoll_ctl(fake.w.epoll, EPOLL_CTL_MOD, fake.w.console.fd, &e), -1);
+	assert_int_equal(errno, ENOENT);
+	fake.console = dup(0);
 }
 
 /* --- writes that stop nobody --- */
@@ -622,21 +650,14 @@ static void test_record_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_output),
-		TEST(test_flood),
-		TEST(test_console_gone),
-		TEST(test_input),
-		TEST(test_two_vps),
-		TEST(test_ends),
-		TEST(test_halted),
-		TEST(test_run_fails),
-		TEST(test_deaf_manager),
-		TEST(test_no_manager),
-		TEST(test_message_port_gone),
-		TEST(test_posted),
-		TEST(test_quick),
-		TEST(test_ports_fail),
-		TEST(test_recorded),
+		TEST(test_output),       TEST(test_flood),
+		TEST(test_console_gone), TEST(test_console_gone_while_typed),
+		TEST(test_input),        TEST(test_two_vps),
+		TEST(test_ends),         TEST(test_halted),
+		TEST(test_run_fails),    TEST(test_deaf_manager),
+		TEST(test_no_manager),   TEST(test_message_port_gone),
+		TEST(test_posted),       TEST(test_quick),
+		TEST(test_ports_fail),   TEST(test_recorded),
 		TEST(test_record_fails),
 	};
 
