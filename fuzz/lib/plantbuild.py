@@ -99,9 +99,19 @@ def plant(defect, tree, out, count=False):
         copy.unlink()
 
 
-def syntax(copies):
+def module_words(folder):
+    """For sources of redoubt.ko, as tools/cmake/module.cmake has it: every header of the kernel is fuzz/ko/kernel.h."""
+    for source in (ROOT / "hv/root").glob("*.[ch]"):
+        for name in re.findall(r"^#include <((?:linux|asm)/\S+)>", source.read_text(encoding="utf-8"), re.M):
+            if name not in ("linux/errno.h", "linux/ioctl.h"):  # the C library's own headers want the real ones
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text('#include "fuzz/ko/kernel.h"\n', encoding="utf-8")
+    return [f"-I{folder}", "-Wno-unused-parameter", "-Wno-sign-compare", "-Wno-pointer-arith", "-Wno-format"]
+
+
+def syntax(copies, more=()):
     """What the compiler says against these copies, or nothing; nothing is written."""
     words = ["clang-16", "-fsyntax-only", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-unused", f"-I{ROOT}",
-             "-DPLANTED_COUNT", "-include", str(FOLDER / "planted.h")]
+             "-DPLANTED_COUNT", "-include", str(FOLDER / "planted.h"), *more]
     done = subprocess.run([*words, *map(str, copies)], capture_output=True, text=True, check=False) if copies else None
     return done.stderr[-3000:] if done and done.returncode else ""

@@ -176,7 +176,7 @@ def run_trials(a, defects, kept):
 
 def check(a, defects):
     """Every edit applies and compiles (for the test style.planted)."""
-    bad, copies, where = 0, [], a.out / "check"
+    bad, copies, module, where = 0, [], [], a.out / "check"
     where.mkdir(parents=True, exist_ok=True)
     for defect in defects:
         try:
@@ -185,9 +185,10 @@ def check(a, defects):
             bad += 1
             print(f"fuzz/proof: {error}", file=sys.stderr)
             continue
-        copies.append(where / f"{defect.name}.c")
-        copies[-1].write_text(text, encoding="utf-8")
-    done = plantbuild.syntax(copies)
+        copy = where / f"{defect.name}.c"
+        copy.write_text(text, encoding="utf-8")
+        (module if defect.file.startswith("hv/root/") else copies).append(copy)
+    done = plantbuild.syntax(copies) + (plantbuild.syntax(module, plantbuild.module_words(where)) if module else "")
     if done:
         print(f"fuzz/proof: a planted copy does not compile:\n{done}", file=sys.stderr)
     shutil.rmtree(where)
