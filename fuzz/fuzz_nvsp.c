@@ -298,6 +298,18 @@ static void control(struct script *in_script)
 			     sizeof(info)));
 }
 
+/* As the session does, but with nothing readable behind it. */
+static void parse_exact(const uint8_t *bytes, uint32_t length)
+{
+	uint8_t *exact = malloc(length != 0 ? length : 1);
+	struct nvsp_message m;
+
+	CHECK_FUZZ(exact != NULL);
+	memcpy(exact, bytes, length);
+	(void)nvsp_parse(exact, length, &m);
+	free(exact);
+}
+
 static void raw_packet(struct script *in_script)
 {
 	uint16_t type = (uint16_t)(script_take(in_script, 1) % 13);
@@ -310,6 +322,7 @@ static void raw_packet(struct script *in_script)
 	if (type == RING_COMPLETION) {
 		return; /* see give_section */
 	}
+	parse_exact(bytes + head, length);
 	if (guest_packet(&g, type, flags, g.transaction + 1, bytes, head, bytes + head, length)) {
 		g.transaction++;
 		if ((flags & RING_WANT_COMPLETION) != 0) {
@@ -345,7 +358,9 @@ static void give_section(struct script *in_script)
 		return;
 	}
 	how = (uint8_t)script_take(in_script, 1);
-	if ((how & 1) != 0) {
+	if ((how & 2) != 0) { /* the number of none */
+		(void)guest_return(&g, 0);
+	} else if ((how & 1) != 0) {
 		(void)guest_return(&g, script_take(in_script, 8) | 1ull << 32);
 	} else {
 		give_again(section);
@@ -379,8 +394,11 @@ static void restart(void)
 /* What the next process finds is not what this one left: it goes on, or it begins anew. */
 static void spoil(struct script *in_script)
 {
-	uint32_t at = (uint32_t)script_take(in_script, 2) % sizeof(s);
+	uint32_t at = (uint32_t)script_take(in_script, 2);
 
+	at = (at & 0x8000) != 0
+		     ? offsetof(struct nvsp_session, journal) + (at & 0x7fff) % sizeof(s.journal)
+		     : at % sizeof(s);
 	((uint8_t *)&s)[at] = (uint8_t)script_take(in_script, 1);
 	tampered = true;
 	broken = false;
@@ -398,6 +416,43 @@ static void spoil(struct script *in_script)
 		nvsp_session_open(&s, &io);
 	}
 	nvsp_batch_clear(&b);
+}
+
+/* Many at once: more than there is room for in a batch. */
+static void burst(struct script *in_script)
+{
+	uint32_t section = (uint32_t)script_take(in_script, 1) % 4;
+	uint32_t length = (uint32_t)script_take(in_script, 2);
+
+	for (uint32_t n = (uint32_t)script_take(in_script, 1) % 64; n > 0; n--) {
+		expect(guest_send_section(&g, NVSP_DATA, section, length));
+	}
+}
+
+/* A buffer of which the pages are no memory, or too few for its length: nobody let that through, and the session holds nevertheless. */
+static void odd_buffer(struct script *in_script)
+{
+	static uint64_t pfn[GUEST_RECEIVE_PAGES];
+	uint32_t how = (uint32_t)script_take(in_script, 1), page = how >> 3 & 7;
+	struct nvsp_gpadl *buffer = &io.gpadl[(how & 1) != 0 ? 7 : 3];
+
+	memcpy(pfn, buffer->pfn, buffer->pages * sizeof(pfn[0]));
+	buffer->pfn = pfn;
+	tampered = true;
+	switch (how >> 1 & 3) {
+	case 0:
+		pfn[page % buffer->pages] = GUEST_PAGES + page;
+		break;
+	case 1:
+		pfn[page % buffer->pages] = 1ull << 52 | GUEST_SCRATCH;
+		break;
+	case 2:
+		buffer->pages -= buffer->pages > 1;
+		break;
+	default:
+		buffer->length -= buffer->length > 100 ? 100 : 0;
+		break;
+	}
 }
 
 static void act(struct script *in_script)
@@ -467,6 +522,12 @@ static void act(struct script *in_script)
 		break;
 	case 21:
 		spoil(in_script);
+		break;
+	case 22:
+		burst(in_script);
+		break;
+	case 23:
+		odd_buffer(in_script);
 		break;
 	case 20:
 		watch.kill = 1 + (uint32_t)script_take(in_script, 1);

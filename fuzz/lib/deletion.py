@@ -24,6 +24,7 @@ from targets import ROOT, Refused
 FED = {"vstor": ["hv/wire/scsi.c", "hv/wire/scsi_data.c", "hv/wire/gparange.c", "hv/wire/ring.c"],
        "nvsp": ["hv/wire/rndis.c", "hv/wire/rndis_oid.c", "hv/wire/gparange.c", "hv/wire/ring.c"],
        "rndis": ["hv/wire/nvsp.c", "hv/wire/nvsp_data.c", "hv/wire/nvsp_session.c", "hv/wire/gparange.c"],
+       "oid": ["hv/wire/rndis.c"],
        "log": ["attest/core/event_read.c", "attest/core/cbor_read.c", "attest/core/bundle_read.c"], "cose": ["attest/core/cbor_read.c"],
        "bundle": ["attest/core/cbor_read.c", "attest/core/pcrs_read.c"], "attest_event": ["attest/core/cbor_read.c"]}
 CORE = "hv/core/"

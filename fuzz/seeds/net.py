@@ -41,6 +41,15 @@ def rndis_seeds():
     yield "too_short", cut + packet(b"\x00" * 13)
     yield "tail", cut + one + b"\x01\0\0\0"
 
+    def behind(info, length=None):
+        """The information comes last, and its length is said to be another one."""
+        data, length = frame(60), len(info) if length is None else length
+        fields = (1, 44 + len(data) + len(info), 36, len(data), 0, 0, 0, 36 + len(data), length, 0, 0)
+        return struct.pack("<11I", *fields) + data + info
+
+    for name, info in {"one_left": ppi(6, 1) + b"\x10", "small": struct.pack("<IIII", 8, 6, 12, 1), "none": bytes(16), "far": struct.pack("<IIII", 16, 6, 14, 1)}.items():
+        yield f"information_{name}", cut + behind(info)
+
 
 def control(kind, words, info=b""):
     body = struct.pack("<%dI" % len(words), *words) + info
@@ -76,6 +85,10 @@ def oid_seeds():
     )
     yield "early", query(0x01010101) + set_oid(0x0001010E, b"\x01\0\0\0") + init
     yield "version", control(2, [1, 2, 0, 0x4000])
+    yield "short", b"".join(record(struct.pack("<III", kind, n, 1)[:n]) for kind in (2, 8) for n in (0, 4, 8, 11)) + b"".join(
+        record(struct.pack("<III", kind, n, 1) + bytes(40)) for kind in (2, 3, 4, 5, 8) for n in (0, 11, 12, 23, 27)) + b"".join(
+        record(struct.pack("<III", kind, n, 1).ljust(n, b"\0")) for kind in (2, 4, 5) for n in (12, 20, 23, 24, 27))
+    yield "offload_header", init + query(0xFC01020D, b"\xa6" + caps[1:]) + query(0xFC01020D, b"\xa7\0" + caps[2:]) + query(0xFC01020D, caps[:-1])
     yield "keepalive", init + control(8, [5])
     yield "name", init + set_oid(0x0001021B, struct.pack("<5I", 20, 28, 2, 48, 24) + bytes(52))
     yield "offload_on", init + set_oid(0xFC01020C, struct.pack("<BBHB", 0x80, 3, 28, 4) + bytes(23))
@@ -103,8 +116,7 @@ def ethsw_seeds():
     yield "removed", uplink + ports + record(bytes([1, 1])) + send(0, 60, 2, 1) + send(1, 60, 1, 2) + add(9, 2)
 
 
-# In struct nvsp_session: the journal, and the packet in it.
-JOURNAL, JOURNAL_PACKET = 3656, 3740
+JOURNAL, JOURNAL_PACKET = 0x8000, 0x8054  # for the action that spoils a byte: the journal, and the packet in it
 
 
 def nvsp_seeds():
@@ -144,6 +156,32 @@ def nvsp_seeds():
             b"\xf9" + struct.pack("<HB", JOURNAL + at, 0xFF)) + serve + take
     yield "journal_packet", negotiate + send(60) + serve + b"".join(
         record(b"\xf9" + struct.pack("<HB", *what)) for what in ((JOURNAL_PACKET + 3, 0xFF), (JOURNAL, 1))) + serve
+    for name, what in {"early": (2, 0), "ends": (4, 1), "long": (5, 0xFF)}.items():  # offset, length in units of 8 bytes
+        yield f"journal_packet_{name}", negotiate + send(60) + serve + b"".join(
+            record(b"\xf9" + struct.pack("<HB", *w)) for w in ((JOURNAL_PACKET + what[0], what[1]), (JOURNAL + 4, 0xAA), (JOURNAL, 1))) + serve
+    message = lambda kind, *words: record(b"\x01" + bytes([kind]) + struct.pack("<III", *words) + b"\x01")
+    yield "buffers_unknown", message(0, 0x60001, 0x60001, 0) + message(3, 99, 7, 0) + serve + message(5, 99, 0, 0) + serve + record(b"\x10") + message(5, 0xE1E12, 0, 0) + message(3, 0xE1E11, 7, 0) + serve + take * 9
+    yield "used_beyond", negotiate + take * 9 + record(b"\xf9" + struct.pack("<HB", 1672 + 4, 1)) + negotiate
+    yield "returns_odd", negotiate + take * 9 + record(b"\x0b\x03\0") + record(b"\x0b\x03\x02") + serve
+    section = lambda n, length, data, channel=0: record(bytes([2, n, channel]) + struct.pack("<HB", length, len(data)) + data)
+    yield "section_long", negotiate + section(0, 6144, packet(frame(60))) + section(0, 6145, packet(frame(60))) + serve + take * 9
+    rndis = lambda n, length: struct.pack("<IIII", 107, 0, n, length).ljust(40, b"\0")
+    direct = lambda head, m: record(bytes([6, 9, 1, len(head) // 8, len(m)]) + head + m)
+    far = struct.pack("<IIIIQ", 0, 1, 104, 0, (1 << 52) + 40)
+    yield "page_far", negotiate + direct(far, rndis(0xFFFFFFFF, 0)) + serve + take * 9
+    yield "ranges_bad", negotiate + send(60) + serve + direct(struct.pack("<IIII", 0, 1, 104, 0), rndis(1, 104)) + serve + take * 9
+    yield "parse_short", negotiate + b"".join(record(bytes([6, 6, 1, 0, n]) + struct.pack("<I", 107)[:n]) for n in range(5)) + serve
+    many = lambda length, n: record(b"\xfa\0" + struct.pack("<HB", length, n))
+    yield "batch_frames", negotiate + section(0, 232, packet(frame(14)) * 4) + serve + many(232, 30) + serve + take * 40
+    yield "batch_bytes", negotiate + section(0, 6144, packet(frame(60), pad=6040)[:200]) + serve + many(6144, 40) + serve + take * 50
+    odd = lambda how: record(bytes([0xFB, how]))
+    for how in (0, 2, 1, 3):
+        yield f"odd_page_{how}", negotiate + send(60) + serve + odd(how) + section(0, 5000, packet(frame(60))) + serve + deliver(60) * 3 + serve
+    for how in (5, 7):
+        yield f"odd_end_{how}", negotiate + take * 9 + odd(how) + section(3, 6144, packet(frame(60), pad=6040)[:200]) + serve
+    grown = lambda at: negotiate + record(b"\xf9" + struct.pack("<HB", at, 40)) + section(4, 100, packet(frame(60))) + serve + deliver(60) * 33
+    yield "send_sections_grown", grown(44)
+    yield "sections_grown", grown(28)
     ranges = struct.pack("<HHB", 0, 44, 40) + struct.pack("<HHB", 100, 60, 41)
     yield "ranges", negotiate + record(b"\x04\x02\x00" + ranges + b"\x2c" + packet(frame(60))[:44]) + serve
     flip = record(bytes([18, 3]) + struct.pack("<I", 40 * 4096 + 100)[:3] + b"\xff" * 8)

@@ -289,7 +289,7 @@ static enum nvsp_result push(struct nvsp_session *s, struct nvsp_io *io, enum nv
 	enum ring_status status = RING_BROKEN;
 	uint32_t section;
 
-	if (s->sections == 0 || g == NULL || !section_find(s, control, &section)) {
+	if (g == NULL || !section_find(s, control, &section)) {
 		return NVSP_DROPPED;
 	}
 	s->journal.push_what = what;

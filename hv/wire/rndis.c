@@ -46,7 +46,8 @@ static bool read_ppi(const uint8_t *p, uint32_t size, struct rndis_packet *out)
 {
 	uint32_t type = le32(p + 4), offset = le32(p + 8), value;
 
-	if (offset < PPI_HEADER || offset > size) {
+	if (offset < PPI_HEADER ||
+	    offset > size) { /* nor is one that is too small for its header */
 		return false;
 	}
 	if ((type & PPI_INTERNAL) != 0 ||
@@ -80,7 +81,7 @@ static bool read_all_ppi(const uint8_t *message, uint32_t at, uint32_t length,
 			return false;
 		}
 		size = le32(message + at);
-		if (size < PPI_HEADER || size > end - at || !read_ppi(message + at, size, out)) {
+		if (size > end - at || !read_ppi(message + at, size, out)) {
 			return false;
 		}
 		at += size;
