@@ -11,6 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+FUZZ_QUIET_BEGIN
+
 static uint8_t memory[GUEST_BYTES];
 static struct nvsp_guest g;
 static struct nvsp_session s;
@@ -120,3 +122,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK_FUZZ(memcmp(&a, &c, sizeof(a)) == 0);
 	return 0;
 }
+
+FUZZ_QUIET_END

@@ -42,6 +42,11 @@ if(REDOUBT_FUZZ AND "${REDOUBT_ENGINE_FLAGS}" MATCHES "fuzzer-no-link")
 	endforeach()
 endif()
 
+# A mutator is no aim of the fuzzer: as in AFL++'s library, it is plain.
+foreach(source fuzz/mutate.c fuzz/mutate_sized.c)
+	set_property(SOURCE ${CMAKE_SOURCE_DIR}/${source} fuzz/comparisons.c APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=all)
+endforeach()
+
 # Parses the words that all declarations share, into P_*, and checks them.
 macro(_redoubt_words call options lists)
 	cmake_parse_arguments(PARSE_ARGV 0 P "${options}" "NAME;HARNESS;CORPUS;KIND;MAX_LEN;DICT;MUTATOR"
