@@ -15,6 +15,7 @@
 #include "fuzz/oracle.h"
 #include "fuzz/script.h"
 #include "hv/arch/fake/fake.h"
+#include "hv/arch/fake/fake_page.h"
 #include "hv/core/arch.h"
 #include "hv/core/heap.h"
 #include "hv/core/hypercall.h"
@@ -50,7 +51,8 @@ static const struct {
 
 static uint64_t child[2]; /* numbers */
 static uint8_t port_made[RD_PORT_MAX];
-static uint8_t before[2 * PAGE_SIZE];
+static uint8_t before[2 * PAGE_SIZE] __attribute__((aligned(64))); /* a caller's pages */
+static uint64_t before_lines[2];
 
 static struct vp *root(void)
 {
@@ -340,6 +342,21 @@ static void eat(unsigned frames)
 	}
 }
 
+/* Behind the answer nothing was written. */
+static bool output_same(const uint8_t *page, size_t out)
+{
+	uint8_t *was = before + PAGE_SIZE;
+
+	for (size_t line = 0; line * PAGE_LINE < out; line++) {
+		if ((before_lines[1] >> line & 1) == 0) {
+			memset(was + line * PAGE_LINE, 0, PAGE_LINE);
+			before_lines[1] |= 1ull << line;
+		}
+	}
+	memcpy(was, page, out);
+	return page_same(was, before_lines[1], page);
+}
+
 static void call(struct script *s)
 {
 	unsigned flags = (unsigned)script_take(s, 1), row = (unsigned)script_take(s, 1);
@@ -386,7 +403,8 @@ static void call(struct script *s)
 	} else {
 		if (page != NULL) {
 			memcpy(page, in, sizeof(in));
-			memcpy(before, page, sizeof(before));
+			before_lines[0] = page_copy(before, page);
+			before_lines[1] = page_copy(before + PAGE_SIZE, page + PAGE_SIZE);
 		}
 		rax = fake_hypercall(vp, control, in, sizeof(in), NULL, 0);
 		CHECK_FUZZ(vp->arch->pending.kind == FAKE_NONE);
@@ -403,9 +421,8 @@ static void call(struct script *s)
 			if (rows[row].code < RD_CODES + 0x10) { /* the others are random */
 				oracle_clean(page + PAGE_SIZE, out);
 			}
-			CHECK_FUZZ(memcmp(page, before, PAGE_SIZE) == 0);
-			CHECK_FUZZ(memcmp(page + PAGE_SIZE + out, before + PAGE_SIZE + out,
-					  PAGE_SIZE - out) == 0);
+			CHECK_FUZZ(page_same(before, before_lines[0], page));
+			CHECK_FUZZ(output_same(page + PAGE_SIZE, out));
 		}
 	}
 	fake_check_partitions(false);

@@ -201,14 +201,14 @@ def attestation():
     report = lambda n=32, r=0, f=1: hc(0x8E13, struct.pack("<QII", 0, n, r) + bytes(range(64)), f)
     own = lambda n=32, r=0, f=CHILD - 1: hc(0x8E14, struct.pack("<II", n, r) + bytes(range(64)) + bytes(64), f)
     get = hc(0x8E12, q(0)) + hc(0x8E12, q(99), 0) + hc(0x8E15, b"", 0)
-    yield "launch", pages(0) + pages(1, 2, 3) + get + seal() + get + report() * 40
-    yield "launch_own", pages(0) + seal(1) + own() * 40
+    yield "launch", pages(0) + pages(1, 2, 3) + get + seal() + get + report() * 20
+    yield "launch_own", pages(0) + seal(1) + own() * 24
     yield "launch_refused", pages(600) + pages(1 << 60) + pages(1, 600, f=0) + seal(2) + seal(0, 1) + seal(0, 0, 0) + report() + own() + seal() + seal() + pages(
         1
     ) + report(15) + report(65) + report(32, 1) + report(32, 0, 0) + own(15) + own(65) + own(16, 1)
     yield "reports_too_many", seal() + b"".join(own(16 + i) for i in range(12))
     yield "reports_later", seal() + b"".join(own(16 + i, 0, CHILD + 63) for i in range(12))
-    yield "reports_between", seal() + (own() + report()) * 30
+    yield "reports_between", seal() + (own() + report()) * 12
 
 
 def lists():

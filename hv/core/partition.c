@@ -11,7 +11,7 @@
 
 struct lock partitions_lock;
 static struct partition *table[PARTITION_SLOTS]; /* [partitions_lock] 0: unused */
-static uint32_t slots = 1; /* [partitions_lock] from here on none was ever used */
+static uint32_t slots = 1;                       /* [partitions_lock] from here on none is used */
 static uint64_t next_id = PARTITION_ID_ROOT + 1; /* [partitions_lock] never used twice */
 
 _Static_assert(sizeof(struct partition) <= PAGE_SIZE, "one page");
@@ -76,6 +76,9 @@ void partition_free(struct partition *p)
 	npt_free(&p->npt);
 	arch_partition_free(p);
 	table[p->slot] = NULL;
+	while (slots > 1 && table[slots - 1] == NULL) {
+		slots--;
+	}
 	heap_free(p, 1);
 }
 

@@ -34,7 +34,7 @@ endfunction()
 # What only carries bytes, or goes through the owner's own tables: a fuzzer learns nothing from the numbers that these compare, and
 # tracing them is a quarter of a session's time. Their coverage is traced as everybody's.
 if(REDOUBT_FUZZ AND "${REDOUBT_ENGINE_FLAGS}" MATCHES "fuzzer-no-link")
-	foreach(source fuzz/gmem_watch.c hv/wire/vmbus_action.c hv/host/lib/chan.c hv/host/lib/ipc.c hv/host/lib/record.c hv/core/connect.c hv/core/cpu.c
+	foreach(source fuzz/gmem_watch.c hv/wire/gmem.c hv/wire/vmbus_action.c hv/host/lib/chan.c hv/host/lib/ipc.c hv/host/lib/record.c hv/core/connect.c hv/core/cpu.c
 		hv/core/format.c hv/core/heap.c hv/core/launch.c hv/core/lock.c hv/core/log.c hv/core/npt.c hv/core/owner.c
 		hv/core/partition.c hv/core/pfn.c hv/core/time.c hv/core/vp.c)
 		set_property(SOURCE ${CMAKE_SOURCE_DIR}/${source} APPEND PROPERTY COMPILE_OPTIONS
@@ -42,9 +42,9 @@ if(REDOUBT_FUZZ AND "${REDOUBT_ENGINE_FLAGS}" MATCHES "fuzzer-no-link")
 	endforeach()
 endif()
 
-# A mutator is no aim of the fuzzer: as in AFL++'s library, it is plain.
-foreach(source fuzz/mutate.c fuzz/mutate_sized.c)
-	set_property(SOURCE ${CMAKE_SOURCE_DIR}/${source} fuzz/comparisons.c APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=all)
+# Mutators are no aim of the fuzzer: they are plain, as in AFL++'s library.
+foreach(source fuzz/mutate.c fuzz/mutate_sized.c fuzz/comparisons.c)
+	set_property(SOURCE ${CMAKE_SOURCE_DIR}/${source} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=all)
 endforeach()
 
 # Parses the words that all declarations share, into P_*, and checks them.
@@ -234,7 +234,7 @@ function(redoubt_parsers_complete)
 endfunction()
 
 # The architecture-neutral core on the fake architecture: core_host for unit tests and replays, core_fuzz for fuzzers.
-# --wrap: hv/arch/fake/fake_lock.c and fake_heap.c watch the locks and the heap.
+# --wrap: hv/arch/fake/fake_lock.c and fake_heap.c watch the locks and the heap; fake_memory.c knows pages that are zero.
 function(_redoubt_core_objects)
 	file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/core/*.c)
 	file(GLOB fake CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/hv/arch/fake/*.c)
@@ -265,14 +265,19 @@ function(_redoubt_core_objects)
 		endif()
 		# The fake architecture and mbedtls are no aim of the fuzzer, and counting their branches takes another third.
 		list(REMOVE_ITEM flags_${kind} -fsanitize=fuzzer-no-link)
-		redoubt_crypto(crypto_${kind} ${flags_${kind}} ${stack} -O2)
+		set(ignore "")
+		if("${flags_${kind}}" MATCHES "address" AND kind STREQUAL "fuzz")
+			set(ignore -fsanitize-ignorelist=${CMAKE_SOURCE_DIR}/fuzz/crypto.ignore)
+		endif()
+		redoubt_crypto(crypto_${kind} ${flags_${kind}} ${stack} ${ignore} -O2)
 		target_include_directories(fake_${kind} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(fake_${kind} PRIVATE ${flags_${kind}} ${stack} -O2)
 		target_link_libraries(core_${kind} INTERFACE $<TARGET_OBJECTS:crypto_${kind}> $<TARGET_OBJECTS:fake_${kind}>)
 		target_include_directories(core_${kind} PRIVATE ${CMAKE_SOURCE_DIR})
 		target_compile_options(core_${kind} PRIVATE ${core_flags_${kind}} ${stack} -O2)
-		target_link_options(core_${kind} INTERFACE -Wl,--wrap=lock_acquire -Wl,--wrap=lock_release
-			-Wl,--wrap=heap_init -Wl,--wrap=heap_alloc -Wl,--wrap=heap_free)
+		foreach(wrapped lock_acquire lock_release heap_init heap_alloc heap_free __asan_memset)
+			target_link_options(core_${kind} INTERFACE -Wl,--wrap=${wrapped})
+		endforeach()
 	endforeach()
 endfunction()
 

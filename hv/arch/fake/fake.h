@@ -212,6 +212,11 @@ void fake_vp_next(struct vp *vp, struct exit_info *out);
 void fake_heap_opened(uint64_t at);
 /* The core runs: what fake_remember copied may be out of date. */
 void fake_heap_touched(void);
+/* Says that what is in the heap was judged, and asks whether it has not changed since, but for what VPs and CPUs have of their own. */
+void fake_heap_good(void);
+bool fake_heap_known(void);
+/* The i-th child partition of those that fake_check_partitions saw last; NULL: there were no more. */
+struct partition *fake_child(uint32_t i);
 /* Whether a stretch of the pool is zero. What nobody wrote since it was zeroed is not read. */
 bool fake_pool_zero(uint64_t at, uint64_t size);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "hv/arch/fake/fake.h"
+#include "hv/arch/fake/fake_page.h"
 #include "hv/core/arch.h"
 #include "hv/core/heap.h"
 #include "hv/core/pfn.h"
@@ -12,6 +13,9 @@
 #define CALL_WINDOWS (UNIT_PAGES + 64) /* that one call may open: interrupts wait for so long */
 
 static struct partition *by_slot[PARTITION_SLOTS];
+static struct partition *child[PARTITION_SLOTS]; /* those that there are, by number */
+static uint32_t child_slot[PARTITION_SLOTS], children;
+static bool skip; /* tables and units, which were judged before the call that changed nothing */
 
 static void watch_input(struct vp *vp, uint64_t at)
 {
@@ -96,30 +100,17 @@ static void check_leaf(const struct partition *p, uint64_t at, uint64_t entry)
 	must(pfn_gpa(unit).v == at, "a unit is mapped elsewhere than the table of units says", at);
 }
 
-/* The first entry from i on that is not zero. Most are: eight at a time, without the sanitizer's questions about each. */
-__attribute__((no_sanitize("address", "undefined"))) static uint64_t next(const uint64_t *t,
-									  uint64_t i)
-{
-	while (i < ENTRIES && t[i] == 0) {
-		bool eight = i % 8 == 0 && (t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] |
-					    t[i + 6] | t[i + 7]) == 0;
-
-		i += eight ? 8 : 1;
-	}
-	return i;
-}
-
 /* Every leaf of a child's nested table. */
 static void check_npt(const struct partition *p)
 {
 	const uint64_t *l4 = arch_heap_va(p->npt.root);
 	uint64_t tables = 1, leaves = 0;
 
-	for (uint64_t i = next(l4, 0); i < ENTRIES; i = next(l4, i + 1)) {
+	for (unsigned i = page_next(l4, 0); i < ENTRIES; i = page_next(l4, i + 1)) {
 		const uint64_t *l3 = arch_npte_present(l4[i]) ? table(l4[i], 4, &tables) : NULL;
 
-		for (uint64_t j = l3 == NULL ? ENTRIES : next(l3, 0); j < ENTRIES;
-		     j = next(l3, j + 1)) {
+		for (unsigned j = l3 == NULL ? ENTRIES : page_next(l3, 0); j < ENTRIES;
+		     j = page_next(l3, j + 1)) {
 			const uint64_t *l2;
 
 			if (!arch_npte_present(l3[j])) {
@@ -127,9 +118,12 @@ static void check_npt(const struct partition *p)
 			}
 			must(!arch_npte_is_leaf(l3[j], 3), "a leaf of 1 GiB", j);
 			l2 = table(l3[j], 3, &tables);
-			for (uint64_t k = next(l2, 0); k < ENTRIES; k = next(l2, k + 1)) {
+			for (unsigned k = page_next(l2, 0); k < ENTRIES; k = page_next(l2, k + 1)) {
 				if (arch_npte_present(l2[k])) {
-					check_leaf(p, i << 39 | j << 30 | k << 21, l2[k]);
+					check_leaf(p,
+						   (uint64_t)i << 39 | (uint64_t)j << 30 |
+							   (uint64_t)k << 21,
+						   l2[k]);
 					leaves++;
 				}
 			}
@@ -181,7 +175,7 @@ static uint32_t listed(const struct vp *vp)
 	return n;
 }
 
-static void check_vp(const struct partition *p, uint32_t i, uint32_t children[CPU_MAX])
+static void check_vp(const struct partition *p, uint32_t i, uint32_t vps[CPU_MAX])
 {
 	const struct vp *vp = p->vp[i];
 	uint64_t first = UINT64_MAX;
@@ -199,35 +193,45 @@ static void check_vp(const struct partition *p, uint32_t i, uint32_t children[CP
 		first = vp->deadline[t] < first ? vp->deadline[t] : first;
 	}
 	must(first == vp->deadline_first, "the first deadline", first);
-	children[vp->cpu] += vp->detached == 0 && !p->root;
+	vps[vp->cpu] += vp->detached == 0 && !p->root;
 }
 
-static void check_partition(const struct partition *p, uint32_t children[CPU_MAX])
+/* Without the sanitizer's questions about each. */
+__attribute__((no_sanitize("address", "undefined"))) static bool
+vps_dense(const struct partition *p)
+{
+	bool good = p->vp_count <= CPU_MAX;
+
+	for (uint32_t i = 0; i < CPU_MAX; i++) {
+		good &= (p->vp[i] != NULL) == (i < p->vp_count);
+	}
+	return good;
+}
+
+static void check_partition(const struct partition *p, uint32_t vps[CPU_MAX])
 {
 	bool detached = true;
 
 	must(p->state >= RD_PARTITION_CREATED && p->state <= RD_PARTITION_DYING, "state", p->state);
 	must(p->port_ranges <= PARTITION_PORT_RANGES, "port ranges", p->port_ranges);
-	for (uint32_t i = 0; i < CPU_MAX; i++) {
-		must((p->vp[i] != NULL) == (i < p->vp_count), "VPs are not dense", i);
-		if (p->vp[i] != NULL) {
-			check_vp(p, i, children);
-			detached = detached && p->vp[i]->detached != 0;
-		}
+	must(vps_dense(p), "VPs are not dense", p->vp_count);
+	for (uint32_t i = 0; i < p->vp_count; i++) {
+		check_vp(p, i, vps);
+		detached = detached && p->vp[i]->detached != 0;
 	}
 	if (p->revoked) {
 		must(detached && p->state == RD_PARTITION_DYING, "revoked too early", p->id);
-	} else if (!p->root) {
+	} else if (!p->root && !skip) {
 		check_npt(p);
 	}
 }
 
-static void check_cpu(const struct cpu *c, uint32_t children)
+static void check_cpu(const struct cpu *c, uint32_t vps)
 {
 	bool current = c->current == NULL, loaded = c->loaded == NULL;
 	uint64_t first = UINT64_MAX;
 
-	must(c->children == children, "children of a CPU", c->children);
+	must(c->children == vps, "children of a CPU", c->children);
 	for (const struct vp *vp = c->vps; vp != NULL; vp = vp->next) {
 		current = current || vp == c->current;
 		loaded = loaded || vp == c->loaded;
@@ -241,22 +245,38 @@ static void check_cpu(const struct cpu *c, uint32_t children)
 	must(first >= c->timer_first, "a deadline is earlier than what its CPU waits for", first);
 }
 
-void fake_check_partitions(bool deep)
+/* Fills by_slot and the list of children. true: they are what they were, and so is the heap. */
+static bool find_partitions(void)
 {
-	uint32_t children[CPU_MAX] = { 0 };
 	struct partition *p;
-	hpa_t h;
+	uint32_t before = children, n = 0;
+	bool same = true;
 
-	memset(by_slot, 0, sizeof(by_slot));
+	for (uint32_t i = 0; i < before; i++) {
+		by_slot[child_slot[i]] = NULL;
+	}
 	for (uint64_t id = PARTITION_ID_ROOT + 1; (p = partition_next(id)) != NULL;
 	     id = p->id + 1) {
 		must(!p->root && p->slot != 0 && p->slot < PARTITION_SLOTS &&
-			     by_slot[p->slot] == NULL && partition_find(p->id) == p,
+			     by_slot[p->slot] == NULL,
 		     "a partition's identity", p->id);
+		same = same && n < before && child[n] == p && child_slot[n] == p->slot;
 		by_slot[p->slot] = p;
-		check_partition(p, children);
+		child[n] = p;
+		child_slot[n++] = p->slot;
 	}
-	check_partition(partition_root, children);
+	children = n;
+	same = same && n == before && fake_heap_known();
+	for (uint32_t i = 0; i < n && !same; i++) {
+		must(partition_find(child[i]->id) == child[i], "a partition is not found", i);
+	}
+	return same;
+}
+
+static void check_memory(bool deep)
+{
+	hpa_t h;
+
 	for (uint32_t u = 0; u < pfn_units(); u++) {
 		check_unit(u, deep);
 	}
@@ -265,7 +285,27 @@ void fake_check_partitions(bool deep)
 		must(!npt_lookup(&partition_root->npt, gpa(at), &h, NULL, NULL),
 		     "the root maps the hypervisor", at);
 	}
-	for (uint32_t i = 0; i < cpu_count; i++) {
-		check_cpu(&cpu_table[i], children[i]);
+}
+
+void fake_check_partitions(bool deep)
+{
+	uint32_t vps[CPU_MAX] = { 0 };
+
+	skip = find_partitions() && !deep;
+	for (uint32_t i = 0; i < children; i++) {
+		check_partition(child[i], vps);
 	}
+	check_partition(partition_root, vps);
+	if (!skip) {
+		check_memory(deep);
+	}
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		check_cpu(&cpu_table[i], vps[i]);
+	}
+	fake_heap_good();
+}
+
+struct partition *fake_child(uint32_t i)
+{
+	return i < children ? child[i] : NULL;
 }

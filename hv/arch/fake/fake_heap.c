@@ -26,8 +26,12 @@ static bool off, poisoned;   /* poisoned: all of the region was, once */
 
 static uint8_t copy[FAKE_REGION_SIZE] __attribute__((aligned(64)));
 static uint64_t copied[WORDS]; /* the frames of it that count */
+static uint64_t there[FRAMES]; /* which lines of a frame's copy count; the others are zero */
 static uint64_t heap_left;
-static bool same; /* the copy is the heap, but for what VPs and CPUs have of their own */
+static struct partition *child[PARTITION_SLOTS]; /* those that there were */
+static uint32_t children;
+/* But for what VPs and CPUs have of their own: the copy is the heap; the heap, and the copy, are as they were judged to be good. */
+static bool same, checked, copy_checked;
 
 static uint64_t bit(uint64_t i)
 {
@@ -37,6 +41,22 @@ static uint64_t bit(uint64_t i)
 static uint8_t *frame(uint64_t i)
 {
 	return fake_ram(FAKE_REGION_BASE) + i * PAGE_SIZE;
+}
+
+void fake_heap_touched(void)
+{
+	same = false;
+	checked = false;
+}
+
+void fake_heap_good(void)
+{
+	checked = true;
+}
+
+bool fake_heap_known(void)
+{
+	return checked;
 }
 
 /* --- frames that nobody has --- */
@@ -54,7 +74,7 @@ void __wrap_heap_init(hpa_t base, uint64_t bytes)
 		ASAN_POISON_MEMORY_REGION(frame(0), FAKE_REGION_SIZE);
 		poisoned = true;
 	}
-	same = false;
+	fake_heap_touched();
 	__real_heap_init(base, bytes);
 }
 
@@ -65,7 +85,7 @@ void *__wrap_heap_alloc(uint64_t pages)
 	allocating = pages;
 	va = __real_heap_alloc(pages);
 	allocating = 0;
-	same = false;
+	fake_heap_touched();
 	return va;
 }
 
@@ -83,7 +103,7 @@ void __wrap_heap_free(void *va, uint64_t pages)
 	if (!off) {
 		ASAN_POISON_MEMORY_REGION(va, pages * PAGE_SIZE);
 	}
-	same = false;
+	fake_heap_touched();
 }
 
 void fake_heap_unwatched(void)
@@ -119,17 +139,12 @@ void fake_heap_opened(uint64_t at)
 
 static void frame_copy(uint64_t i)
 {
-	page_copy(copy + i * PAGE_SIZE, frame(i));
+	there[i] = page_copy(copy + i * PAGE_SIZE, frame(i));
 }
 
 static bool frame_same(uint64_t i)
 {
-	return page_same(frame(i), copy + i * PAGE_SIZE);
-}
-
-void fake_heap_touched(void)
-{
-	same = false;
+	return page_same(copy + i * PAGE_SIZE, there[i], frame(i));
 }
 
 static void copy_at(const void *va)
@@ -141,7 +156,7 @@ static void copy_at(const void *va)
 
 static void copy_vps(const struct partition *p)
 {
-	for (uint32_t i = 0; i < CPU_MAX; i++) {
+	for (uint32_t i = 0; i < p->vp_count; i++) {
 		if (p->vp[i] != NULL) {
 			copy_at(p->vp[i]);
 			copy_at(p->vp[i]->arch);
@@ -152,11 +167,9 @@ static void copy_vps(const struct partition *p)
 /* A harness sets registers of VPs between two calls. */
 static void copy_own(void)
 {
-	struct partition *p;
-
 	copy_vps(partition_root);
-	for (uint64_t id = 0; (p = partition_next(id)) != NULL; id = p->id + 1) {
-		copy_vps(p);
+	for (uint32_t i = 0; i < children; i++) {
+		copy_vps(child[i]);
 	}
 	for (uint32_t i = 0; i < cpu_count; i++) {
 		copy_at(cpu_table[i].scratch);
@@ -164,9 +177,27 @@ static void copy_own(void)
 	}
 }
 
+static void find_children(void)
+{
+	struct partition *p;
+
+	children = 0;
+	if (checked) { /* the core has not run since: it need not be asked again */
+		while ((p = fake_child(children)) != NULL) {
+			child[children++] = p;
+		}
+		return;
+	}
+	for (uint64_t id = 0; (p = partition_next(id)) != NULL; id = p->id + 1) {
+		child[children++] = p;
+	}
+}
+
 void fake_remember(void)
 {
 	heap_left = heap_available();
+	copy_checked = checked;
+	find_children();
 	if (same) {
 		copy_own();
 		return;
@@ -188,12 +219,22 @@ static bool callers_own(const struct vp *caller, const uint8_t *page)
 	       page == scratch || page == scratch + PAGE_SIZE;
 }
 
+static void copy_line(uint64_t line)
+{
+	if ((there[line / 64] & bit(line)) == 0) {
+		__builtin_memset(copy + line * PAGE_LINE, 0, PAGE_LINE);
+		there[line / 64] |= bit(line);
+	}
+}
+
 /* A lock's tickets count whoever took it. */
 static void forget_lock(const struct lock *l)
 {
 	uint64_t at = (uint64_t)((const uint8_t *)l - frame(0));
 
 	if (at < FAKE_REGION_SIZE) {
+		copy_line(at / PAGE_LINE);
+		copy_line((at + sizeof(*l) - 1) / PAGE_LINE);
 		__builtin_memcpy(copy + at, l, sizeof(*l));
 	}
 }
@@ -201,7 +242,7 @@ static void forget_lock(const struct lock *l)
 static void forget_locks(const struct partition *p)
 {
 	forget_lock(&p->lock);
-	for (uint32_t i = 0; i < CPU_MAX; i++) {
+	for (uint32_t i = 0; i < p->vp_count; i++) {
 		if (p->vp[i] != NULL) {
 			forget_lock(&p->vp[i]->synic.lock);
 		}
@@ -210,14 +251,12 @@ static void forget_locks(const struct partition *p)
 
 bool fake_unchanged(const struct vp *caller)
 {
-	struct partition *p;
-
 	if (heap_available() != heap_left) {
 		return false;
 	}
 	forget_locks(partition_root);
-	for (uint64_t id = 0; (p = partition_next(id)) != NULL; id = p->id + 1) {
-		forget_locks(p);
+	for (uint32_t i = 0; i < children; i++) {
+		forget_locks(child[i]);
 	}
 	for (uint64_t w = 0; w < WORDS; w++) {
 		if (copied[w] != used[w]) {
@@ -232,5 +271,6 @@ bool fake_unchanged(const struct vp *caller)
 		}
 	}
 	same = true;
+	checked = copy_checked;
 	return true;
 }
