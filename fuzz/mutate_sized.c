@@ -14,8 +14,8 @@
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-/* fuzz/mutator_afl.c has it: AFL++ makes its own mutations beside ours, libFuzzer only through us. */
-extern const bool mutator_beside_others __attribute__((weak));
+/* fuzz/mutator_afl.c has it: its plain mutations are simpler than libFuzzer's. */
+extern const bool mutator_for_afl __attribute__((weak));
 
 struct edit {
 	uint8_t *data;
@@ -466,7 +466,7 @@ static void one_edit(struct edit *e, const struct field *f)
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
 	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull };
-	uint64_t own = &mutator_beside_others != NULL ? 7 : 3;
+	uint64_t own = &mutator_for_afl != NULL ? 5 : 3;
 	struct field f;
 
 	if (any(&e, 8) >= own || !find(&e, &f)) {

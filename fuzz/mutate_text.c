@@ -12,8 +12,8 @@
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-/* fuzz/mutator_afl.c has it: AFL++ makes its own mutations beside ours, libFuzzer only through us. */
-extern const bool mutator_beside_others __attribute__((weak));
+/* fuzz/mutator_afl.c has it: its plain mutations are simpler than libFuzzer's. */
+extern const bool mutator_for_afl __attribute__((weak));
 
 struct edit {
 	uint8_t *data;
@@ -313,7 +313,7 @@ static void add_mark(struct edit *e)
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
 	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull };
-	uint64_t own = &mutator_beside_others != NULL ? 7 : 4;
+	uint64_t own = &mutator_for_afl != NULL ? 6 : 4;
 
 	if (size == 0 || any(&e, 8) >= own) {
 		return LLVMFuzzerMutate(data, size, max);

@@ -16,8 +16,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
 				 uint8_t *to, size_t max, unsigned seed) __attribute__((weak));
 
-extern const bool mutator_beside_others;
-const bool mutator_beside_others = true;
+extern const bool mutator_for_afl;
+const bool mutator_for_afl = true;
 
 struct state {
 	uint64_t random;
@@ -99,7 +99,7 @@ static size_t put_word(uint8_t *data, size_t size, size_t max, size_t at, uint64
 	return size;
 }
 
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
+static size_t change(uint8_t *data, size_t size, size_t max)
 {
 	static const uint8_t edge[] = { 0, 1, 0x7f, 0x80, 0xff, 0xfe, 16, 64 };
 	uint64_t r = next(&random_state);
@@ -145,6 +145,15 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
 	}
 }
 
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max)
+{
+	for (uint64_t n = 1 + (next(&random_state) >> 20 & next(&random_state) >> 20 & 3); n != 0;
+	     n--) {
+		size = change(data, size, max);
+	}
+	return size;
+}
+
 void *afl_custom_init(void *afl, unsigned seed)
 {
 	struct state *s = calloc(1, sizeof(*s));
@@ -168,6 +177,23 @@ unsigned afl_custom_fuzz_count(void *state, const uint8_t *in, size_t size)
 	(void)in;
 	(void)size;
 	return 64;
+}
+
+/* A piece of the other input in the place of one of the same length, or the rest of it in the place of the rest. */
+static size_t splice(uint8_t *to, size_t size, const uint8_t *add, size_t add_size, size_t max)
+{
+	uint64_t r = next(&random_state);
+	size_t at = (size_t)(r >> 40) % size, from = (size_t)(r >> 16) % add_size;
+	size_t n = add_size - from < max - at ? add_size - from : max - at;
+
+	if ((r & 1) != 0) {
+		from = at < add_size ? at : from;
+		n = 1 + (size_t)(r >> 8) % 64;
+		n = n < size - at ? n : size - at;
+		n = n < add_size - from ? n : add_size - from;
+	}
+	memcpy(to + at, add + from, n);
+	return at + n > size || (r & 1) == 0 ? at + n : size;
 }
 
 /* Returns the length of the changed input in *out, which stays ours. 0: nothing. */
@@ -195,6 +221,10 @@ size_t afl_custom_fuzz(void *state, uint8_t *in, size_t size, uint8_t **out, uin
 	}
 	memcpy(s->out, in, size);
 	*out = s->out;
+	if (LLVMFuzzerCustomCrossOver == NULL && add != NULL && add_size != 0 && size != 0 &&
+	    (next(&s->random) >> 32 & 7) == 0) {
+		size = splice(s->out, size, add, add_size, max);
+	}
 	return LLVMFuzzerCustomMutator(s->out, size, max, (unsigned)next(&s->random));
 }
 

@@ -96,14 +96,14 @@ def libfuzzer(target, role, settings, store, seconds, stop, live):
 
 
 def afl_mutator(target):
-    """AFL++'s environment for the target's own mutator. That of sessions is whole: bytes changed anywhere, as AFL++ does then, break the
-    records. The committed inputs are minimised already: trimming each costs more than it gains."""
+    """AFL++'s environment for the target's own mutator, which is all that changes inputs: bytes changed anywhere, as AFL++ does then, break
+    the records of sessions, and keep it with each input for thousands of executions. The committed inputs are minimised already: trimming each costs more than it gains."""
     if not target.mutator:
         return {}
-    words = {"AFL_CUSTOM_MUTATOR_LIBRARY": str(target.mutator), "AFL_DISABLE_TRIM": "1"}
+    words = {"AFL_CUSTOM_MUTATOR_LIBRARY": str(target.mutator), "AFL_CUSTOM_MUTATOR_ONLY": "1", "AFL_DISABLE_TRIM": "1"}
     if target.dict and target.dict.exists():
         words["REDOUBT_DICT"] = str(target.dict)
-    return {**words, "AFL_CUSTOM_MUTATOR_ONLY": "1"} if target.kind == "session" else words
+    return words
 
 
 def afl_folder(target, settings, store):
