@@ -429,36 +429,45 @@ static void change_list(struct edit *e)
 	}
 }
 
-static void one_edit(struct edit *e, const struct field *f)
+static void one_edit(struct edit *e)
 {
-	switch (any(e, 13)) {
+	unsigned kind = (unsigned)any(e, 13);
+	struct field f;
+
+	if (kind < 8 && !find(e, &f)) {
+		kind = 8; /* nothing that may be a size */
+	}
+	switch (kind) {
 	case 0:
-		to_the_end(e, f);
+		to_the_end(e, &f);
 		break;
 	case 1:
 	case 2:
 	case 3:
-		repeat(e, f);
+		repeat(e, &f);
 		break;
-	case 4: /* cut off */
-		e->size = 1 + any(e, e->size);
+	case 4:
+		fill(e, f.at);
 		break;
 	case 5:
-		fill(e, f->at);
-		break;
 	case 6:
-		fill_field(e);
-		break;
 	case 7:
-	case 8:
-		change_list(e);
+		resize(e, &f);
 		break;
+	case 8:
 	case 9:
-	case 10:
 		set_number(e);
 		break;
+	case 10:
+	case 11:
+		change_list(e);
+		break;
 	default:
-		resize(e, f);
+		if (any(e, 2) == 0) {
+			fill_field(e);
+		} else { /* cut off */
+			e->size = 1 + any(e, e->size);
+		}
 		break;
 	}
 }
@@ -467,19 +476,16 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 {
 	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull };
 	uint64_t own = &mutator_for_afl != NULL ? 5 : 3;
-	struct field f;
 
-	if (any(&e, 8) >= own || !find(&e, &f)) {
+	if (size == 0 || any(&e, 8) >= own) {
 		return LLVMFuzzerMutate(data, size, max);
 	}
 	for (unsigned edits = 1 + (unsigned)any(&e, 2); edits != 0 && e.size != 0; edits--) {
-		one_edit(&e, &f);
-		if (e.size == 0 || !find(&e, &f)) {
-			break;
-		}
+		one_edit(&e);
 	}
-	if (any(&e, 3) == 0 && e.size != 0) {
-		return LLVMFuzzerMutate(data, e.size, max);
+	if (e.size == 0) {
+		data[0] = 0;
+		return 1;
 	}
-	return e.size;
+	return any(&e, 3) == 0 ? LLVMFuzzerMutate(data, e.size, max) : e.size;
 }
