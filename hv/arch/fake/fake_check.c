@@ -200,12 +200,15 @@ static void check_vp(const struct partition *p, uint32_t i, uint32_t vps[CPU_MAX
 __attribute__((no_sanitize("address", "undefined"))) static bool
 vps_dense(const struct partition *p)
 {
-	bool good = p->vp_count <= CPU_MAX;
+	uint64_t missing = p->vp_count > CPU_MAX, more = 0;
 
-	for (uint32_t i = 0; i < CPU_MAX; i++) {
-		good &= (p->vp[i] != NULL) == (i < p->vp_count);
+	for (uint32_t i = 0; missing == 0 && i < p->vp_count; i++) {
+		missing |= p->vp[i] == NULL;
 	}
-	return good;
+	for (uint32_t i = p->vp_count; i < CPU_MAX; i++) {
+		more |= (uint64_t)p->vp[i];
+	}
+	return missing == 0 && more == 0;
 }
 
 static void check_partition(const struct partition *p, uint32_t vps[CPU_MAX])

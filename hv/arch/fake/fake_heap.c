@@ -4,6 +4,7 @@
  * process at once, and no address of it is given out. And the copy of what is in use, which tells what a refused call changed.
  */
 #include <sanitizer/asan_interface.h>
+#include <sys/mman.h>
 
 #include "hv/arch/fake/fake.h"
 #include "hv/arch/fake/fake_page.h"
@@ -24,7 +25,7 @@ static uint64_t used[WORDS]; /* a bit for each frame of the region */
 static uint64_t allocating;  /* pages that heap_alloc is about to take */
 static bool off, poisoned;   /* poisoned: all of the region was, once */
 
-static uint8_t copy[FAKE_REGION_SIZE] __attribute__((aligned(64)));
+static uint8_t copy[FAKE_REGION_SIZE] __attribute__((aligned(1 << 21)));
 static uint64_t copied[WORDS]; /* the frames of it that count */
 static uint64_t there[FRAMES]; /* which lines of a frame's copy count; the others are zero */
 static uint64_t heap_left;
@@ -73,6 +74,7 @@ void __wrap_heap_init(hpa_t base, uint64_t bytes)
 	if (!off && !poisoned) {
 		ASAN_POISON_MEMORY_REGION(frame(0), FAKE_REGION_SIZE);
 		poisoned = true;
+		(void)madvise(copy, sizeof(copy), MADV_HUGEPAGE);
 	}
 	fake_heap_touched();
 	__real_heap_init(base, bytes);

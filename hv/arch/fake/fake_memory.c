@@ -10,6 +10,8 @@
 #include "hv/core/arch.h"
 #include "hv/core/pfn.h"
 
+#define SLOT_CLEANING 2u /* of the pool's units; other memory goes through it, too */
+
 static uint8_t *ram;
 /* A window is a block of its own, so that the sanitizer sees an access beyond the page and one after the closing. */
 static struct window {
@@ -17,14 +19,18 @@ static struct window {
 	uint64_t frame; /* 1: closed */
 	bool zero;      /* the block is zero while it is closed */
 } window[CPU_MAX][WINDOW_SLOTS];
-/* The block that was opened last, if it was zero then. */
+/* The block that is open for cleaning, and is zero: see arch_window_open. */
 static const uint8_t *zero_block;
 /* Pages of the pool that are known to be zero; an input's time goes into cleaning them otherwise. */
 static bool pool_zero[FAKE_POOL_SIZE / PAGE_SIZE];
 
+/* Of a smaller region than there may be, the rest is the root's. */
 static bool hypervisors(uint64_t at, uint64_t size)
 {
-	return at < FAKE_REGION_BASE + FAKE_REGION_SIZE && at + size > FAKE_REGION_BASE;
+	uint64_t region = boot_handoff.region_size != 0 ? boot_handoff.region_size
+							: FAKE_REGION_SIZE;
+
+	return at < FAKE_REGION_BASE + region && at + size > FAKE_REGION_BASE;
 }
 
 static bool pools(uint64_t at, uint64_t size)
@@ -40,11 +46,14 @@ static bool *known_zero(uint64_t at)
 static uint8_t *memory(uint64_t at)
 {
 	if (ram == NULL) {
-		ram = mmap(NULL, FAKE_RAM_SIZE, PROT_READ | PROT_WRITE,
+		ram = mmap(NULL, FAKE_RAM_SIZE + PFN_UNIT, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (ram == MAP_FAILED) {
 			fake_fail("mmap", 0);
 		}
+		/* The heap is looked at all the time: large pages, if the kernel has them. */
+		ram += -(uintptr_t)ram % PFN_UNIT;
+		(void)madvise(ram + FAKE_REGION_BASE, FAKE_REGION_SIZE, MADV_HUGEPAGE);
 	}
 	if (at >= FAKE_RAM_SIZE) {
 		fake_fail("beyond physical memory", at);
@@ -150,14 +159,30 @@ static bool pool_open(unsigned slot, hpa_t frame)
 		return false;
 	}
 	s = pfn_state(unit);
-	return slot == 2 ? s == PFN_DIRTY || s == PFN_LEAVING : s == PFN_OWNED;
+	return slot == SLOT_CLEANING ? s == PFN_DIRTY || s == PFN_LEAVING : s == PFN_OWNED;
 }
 
-void *arch_window_open(unsigned slot, hpa_t frame)
-{
-	uint32_t cpu = arch_cpu_index();
-	struct window *w;
+/*
+ * Most of what an input does is zeroing pages that are zero, when partitions are deleted. The block of such a page is zero, and stays
+ * closed to everything but the clearing of all of it, which is heard of below: then it need not be looked at afterwards.
+ */
+#if __has_feature(address_sanitizer)
+#define HEARD true
 
+void *__real___asan_memset(void *at, int with, size_t n);
+void *__wrap___asan_memset(void *at, int with, size_t n);
+
+PAGE_PLAIN void *__wrap___asan_memset(void *at, int with, size_t n)
+{
+	return at == zero_block && with == 0 && n == PAGE_SIZE ? at
+							       : __real___asan_memset(at, with, n);
+}
+#else
+#define HEARD false
+#endif
+
+static void window_check(unsigned slot, hpa_t frame)
+{
 	if (slot >= WINDOW_SLOTS || (frame.v & (PAGE_SIZE - 1)) != 0 || frame.v >= FAKE_RAM_SIZE) {
 		fake_fail("window: bad slot or frame", frame.v);
 	}
@@ -165,7 +190,23 @@ void *arch_window_open(unsigned slot, hpa_t frame)
 	    (pools(frame.v, PAGE_SIZE) && !pool_open(slot, frame))) {
 		fake_fail("window onto memory that nobody may reach now", frame.v);
 	}
-	w = &window[cpu][slot];
+}
+
+static void block_clear(struct window *w)
+{
+	page_open(w->block);
+	memset(w->block, 0, PAGE_SIZE);
+	page_close(w->block);
+	w->zero = true;
+}
+
+void *arch_window_open(unsigned slot, hpa_t frame)
+{
+	struct window *w;
+	bool *known;
+
+	window_check(slot, frame);
+	w = &window[arch_cpu_index()][slot];
 	if (w->block == NULL) {
 		w->block = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
 		w->frame = 1;
@@ -173,14 +214,19 @@ void *arch_window_open(unsigned slot, hpa_t frame)
 	if (w->block == NULL || w->frame != 1) {
 		fake_fail("window is open already", slot);
 	}
-	page_open(w->block);
-	if (known_zero(frame.v) == NULL || !*known_zero(frame.v)) {
-		page_move(w->block, memory(frame.v));
-	} else if (!w->zero) {
-		memset(w->block, 0, PAGE_SIZE);
+	known = known_zero(frame.v);
+	if (known != NULL && *known && !w->zero) {
+		block_clear(w);
+	}
+	if (HEARD && known != NULL && *known && slot == SLOT_CLEANING) {
+		zero_block = w->block;
+	} else {
+		page_open(w->block);
+		if (known == NULL || !*known) {
+			page_move(w->block, memory(frame.v));
+		}
 	}
 	w->frame = frame.v;
-	zero_block = known_zero(frame.v) != NULL && *known_zero(frame.v) ? w->block : NULL;
 	fake.windows++;
 	fake.windows_opened++;
 	fake.input_fetches += slot == 0 && frame.v == fake.input_frame;
@@ -195,34 +241,21 @@ void arch_window_close(unsigned slot)
 	if (slot >= WINDOW_SLOTS || w->block == NULL || w->frame == 1) {
 		fake_fail("window is not open", slot);
 	}
-	known = known_zero(w->frame);
-	w->zero = known != NULL && page_zero(w->block);
-	if (known == NULL || !*known || !w->zero) {
-		page_move(memory(w->frame), w->block);
+	if (w->block != zero_block) {
+		known = known_zero(w->frame);
+		w->zero = known != NULL && page_zero(w->block);
+		if (known == NULL || !*known || !w->zero) {
+			page_move(memory(w->frame), w->block);
+		}
+		if (known != NULL) {
+			*known = w->zero;
+		}
+		page_close(w->block);
 	}
-	if (known != NULL) {
-		*known = w->zero;
-	}
-	page_close(w->block);
-	w->frame = 1;
 	zero_block = NULL;
+	w->frame = 1;
 	fake.windows--;
 }
-
-/*
- * Most of what an input does is zeroing pages that are zero, when partitions are deleted: the block of such a page is already what it shall
- * be. Whether it still is when the window is closed is looked at in any case.
- */
-#if __has_feature(address_sanitizer)
-void *__real___asan_memset(void *at, int with, size_t n);
-void *__wrap___asan_memset(void *at, int with, size_t n);
-
-PAGE_PLAIN void *__wrap___asan_memset(void *at, int with, size_t n)
-{
-	return at == zero_block && with == 0 && n == PAGE_SIZE ? at
-							       : __real___asan_memset(at, with, n);
-}
-#endif
 
 void fake_windows_drop(void)
 {
