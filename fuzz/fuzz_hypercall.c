@@ -354,7 +354,7 @@ static bool output_same(const uint8_t *page, size_t out)
 		}
 	}
 	memcpy(was, page, out);
-	return page_same(was, before_lines[1], page);
+	return page_same(was, before_lines[1], page, PAGE_LINES);
 }
 
 static void call(struct script *s)
@@ -403,8 +403,9 @@ static void call(struct script *s)
 	} else {
 		if (page != NULL) {
 			memcpy(page, in, sizeof(in));
-			before_lines[0] = page_copy(before, page);
-			before_lines[1] = page_copy(before + PAGE_SIZE, page + PAGE_SIZE);
+			before_lines[0] = page_copy(before, page, PAGE_LINES);
+			before_lines[1] =
+				page_copy(before + PAGE_SIZE, page + PAGE_SIZE, PAGE_LINES);
 		}
 		rax = fake_hypercall(vp, control, in, sizeof(in), NULL, 0);
 		CHECK_FUZZ(vp->arch->pending.kind == FAKE_NONE);
@@ -421,7 +422,7 @@ static void call(struct script *s)
 			if (rows[row].code < RD_CODES + 0x10) { /* the others are random */
 				oracle_clean(page + PAGE_SIZE, out);
 			}
-			CHECK_FUZZ(page_same(before, before_lines[0], page));
+			CHECK_FUZZ(page_same(before, before_lines[0], page, PAGE_LINES));
 			CHECK_FUZZ(output_same(page + PAGE_SIZE, out));
 		}
 	}

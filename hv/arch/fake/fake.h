@@ -139,10 +139,9 @@ struct arch_vp {
 	uint32_t named_count;
 };
 
+/* The lists themselves are not in the heap, which is looked at all the time: whoever changes one changes this. */
 struct arch_partition {
-	uint8_t port[65536 / 8]; /* 1: not intercepted */
-	/* 1 read, 2 write not intercepted, four in a byte; 0.., 0xc0000000.., 0xc0010000.. */
-	uint8_t msr[3][0x2000 / 4];
+	uint64_t intercepts;
 };
 
 bool fake_port_open(struct vp *vp, uint16_t port);
@@ -212,6 +211,8 @@ void fake_vp_next(struct vp *vp, struct exit_info *out);
 void fake_heap_opened(uint64_t at);
 /* The core runs: what fake_remember copied may be out of date. */
 void fake_heap_touched(void);
+/* All that is in this frame: the rest of it is not to be touched until it is freed. */
+void fake_heap_object(void *va, size_t size);
 /* Says that what is in the heap was judged, and asks whether it has not changed since, but for what VPs and CPUs have of their own. */
 void fake_heap_good(void);
 bool fake_heap_known(void);

@@ -28,6 +28,7 @@ static bool off, poisoned;   /* poisoned: all of the region was, once */
 static uint8_t copy[FAKE_REGION_SIZE] __attribute__((aligned(1 << 21)));
 static uint64_t copied[WORDS]; /* the frames of it that count */
 static uint64_t there[FRAMES]; /* which lines of a frame's copy count; the others are zero */
+static uint8_t unused[FRAMES]; /* lines at a frame's end that are poisoned, too, and zero */
 static uint64_t heap_left;
 static struct partition *child[PARTITION_SLOTS]; /* those that there were */
 static uint32_t children;
@@ -71,6 +72,7 @@ void __wrap_heap_init(hpa_t base, uint64_t bytes)
 		}
 		used[w] = 0;
 	}
+	__builtin_memset(unused, 0, sizeof(unused));
 	if (!off && !poisoned) {
 		ASAN_POISON_MEMORY_REGION(frame(0), FAKE_REGION_SIZE);
 		poisoned = true;
@@ -95,6 +97,10 @@ void __wrap_heap_free(void *va, uint64_t pages)
 {
 	uint64_t first = va == NULL ? 0 : (arch_heap_pa(va).v - FAKE_REGION_BASE) / PAGE_SIZE;
 
+	if (va != NULL && unused[first] != 0) {
+		ASAN_UNPOISON_MEMORY_REGION(va, PAGE_SIZE);
+		unused[first] = 0;
+	}
 	__real_heap_free(va, pages);
 	if (va == NULL) {
 		return;
@@ -106,6 +112,16 @@ void __wrap_heap_free(void *va, uint64_t pages)
 		ASAN_POISON_MEMORY_REGION(va, pages * PAGE_SIZE);
 	}
 	fake_heap_touched();
+}
+
+void fake_heap_object(void *va, size_t size)
+{
+	uint64_t i = (arch_heap_pa(va).v - FAKE_REGION_BASE) / PAGE_SIZE;
+
+	if (!off && va == frame(i) && size < PAGE_SIZE) {
+		ASAN_POISON_MEMORY_REGION((uint8_t *)va + size, PAGE_SIZE - size);
+		unused[i] = (uint8_t)((PAGE_SIZE - size) / (4 * PAGE_LINE) * 4);
+	}
 }
 
 void fake_heap_unwatched(void)
@@ -141,12 +157,12 @@ void fake_heap_opened(uint64_t at)
 
 static void frame_copy(uint64_t i)
 {
-	there[i] = page_copy(copy + i * PAGE_SIZE, frame(i));
+	there[i] = page_copy(copy + i * PAGE_SIZE, frame(i), PAGE_LINES - unused[i]);
 }
 
 static bool frame_same(uint64_t i)
 {
-	return page_same(copy + i * PAGE_SIZE, there[i], frame(i));
+	return page_same(copy + i * PAGE_SIZE, there[i], frame(i), PAGE_LINES - unused[i]);
 }
 
 static void copy_at(const void *va)

@@ -47,11 +47,11 @@ PAGE_BODY bool page_zero_body(const page_line *a)
 	return true;
 }
 
-PAGE_BODY uint64_t page_copy_body(page_line *to, const page_line *from)
+PAGE_BODY uint64_t page_copy_body(page_line *to, const page_line *from, unsigned lines)
 {
 	uint64_t there = 0;
 
-	for (unsigned i = 0; i < PAGE_LINES; i += 4) {
+	for (unsigned i = 0; i < lines; i += 4) {
 		page_line any = (from[i] | from[i + 1]) | (from[i + 2] | from[i + 3]);
 
 		if (!PAGE_ANY(any)) {
@@ -65,9 +65,10 @@ PAGE_BODY uint64_t page_copy_body(page_line *to, const page_line *from)
 	return there;
 }
 
-PAGE_BODY bool page_same_body(const page_line *copy, uint64_t there, const page_line *a)
+PAGE_BODY bool page_same_body(const page_line *copy, uint64_t there, const page_line *a,
+			      unsigned lines)
 {
-	for (unsigned i = 0; i < PAGE_LINES; i++) {
+	for (unsigned i = 0; i < lines; i++) {
 		page_line any = a[i];
 
 		if ((there >> i & 1) != 0) {
@@ -117,24 +118,26 @@ PAGE_WIDE static bool page_zero_wide(const page_line *a)
 	return page_zero_body(a);
 }
 
-PAGE_PLAIN static uint64_t page_copy_plain(page_line *to, const page_line *from)
+PAGE_PLAIN static uint64_t page_copy_plain(page_line *to, const page_line *from, unsigned lines)
 {
-	return page_copy_body(to, from);
+	return page_copy_body(to, from, lines);
 }
 
-PAGE_WIDE static uint64_t page_copy_wide(page_line *to, const page_line *from)
+PAGE_WIDE static uint64_t page_copy_wide(page_line *to, const page_line *from, unsigned lines)
 {
-	return page_copy_body(to, from);
+	return page_copy_body(to, from, lines);
 }
 
-PAGE_PLAIN static bool page_same_plain(const page_line *copy, uint64_t there, const page_line *a)
+PAGE_PLAIN static bool page_same_plain(const page_line *copy, uint64_t there, const page_line *a,
+				       unsigned lines)
 {
-	return page_same_body(copy, there, a);
+	return page_same_body(copy, there, a, lines);
 }
 
-PAGE_WIDE static bool page_same_wide(const page_line *copy, uint64_t there, const page_line *a)
+PAGE_WIDE static bool page_same_wide(const page_line *copy, uint64_t there, const page_line *a,
+				     unsigned lines)
 {
-	return page_same_body(copy, there, a);
+	return page_same_body(copy, there, a, lines);
 }
 
 PAGE_PLAIN static unsigned page_next_plain(const page_line *a, unsigned i)
@@ -170,19 +173,21 @@ static inline unsigned page_next(const uint64_t *page, unsigned i)
 					      : page_next_plain((const page_line *)page, i);
 }
 
-/* Answers which lines are in the copy. */
-static inline uint64_t page_copy(uint8_t *to, const uint8_t *from)
+/* Of the first lines of a page, a multiple of four: answers which are in the copy. */
+static inline uint64_t page_copy(uint8_t *to, const uint8_t *from, unsigned lines)
 {
 	return __builtin_cpu_supports("avx2")
-		       ? page_copy_wide((page_line *)to, (const page_line *)from)
-		       : page_copy_plain((page_line *)to, (const page_line *)from);
+		       ? page_copy_wide((page_line *)to, (const page_line *)from, lines)
+		       : page_copy_plain((page_line *)to, (const page_line *)from, lines);
 }
 
-static inline bool page_same(const uint8_t *copy, uint64_t there, const uint8_t *page)
+static inline bool page_same(const uint8_t *copy, uint64_t there, const uint8_t *page,
+			     unsigned lines)
 {
-	return __builtin_cpu_supports("avx2")
-		       ? page_same_wide((const page_line *)copy, there, (const page_line *)page)
-		       : page_same_plain((const page_line *)copy, there, (const page_line *)page);
+	return __builtin_cpu_supports("avx2") ? page_same_wide((const page_line *)copy, there,
+							       (const page_line *)page, lines)
+					      : page_same_plain((const page_line *)copy, there,
+								(const page_line *)page, lines);
 }
 
 /* All of it. */

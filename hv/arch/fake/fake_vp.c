@@ -1,11 +1,43 @@
 // SPDX-License-Identifier: MIT
 /* Virtual processors: state that tests read and write, and records of what was injected. */
+#include <string.h>
+
 #include "hv/abi/regs_x86.h"
 #include "hv/arch/fake/fake.h"
 #include "hv/core/arch.h"
 #include "hv/core/heap.h"
 
-#define PARTITION_PAGES ((sizeof(struct arch_partition) + PAGE_SIZE - 1) / PAGE_SIZE)
+/* Intercept lists, by the partition's slot. */
+static struct lists {
+	uint8_t port[65536 / 8]; /* 1: not intercepted */
+	/* 1 read, 2 write not intercepted, four in a byte; 0.., 0xc0000000.., 0xc0010000.. */
+	uint8_t msr[3][0x2000 / 4];
+	bool used;
+} lists[PARTITION_SLOTS];
+
+static struct lists *lists_of(struct vp *vp)
+{
+	return &lists[vp->partition->slot];
+}
+
+static bool partition_init(struct vp *vp)
+{
+	struct partition *p = vp->partition;
+
+	if (p->arch != NULL) {
+		return true;
+	}
+	p->arch = heap_alloc(1);
+	if (p->arch == NULL) {
+		return false;
+	}
+	if (lists_of(vp)->used) {
+		memset(lists_of(vp), 0, sizeof(lists[0]));
+	}
+	fake_heap_object(p, sizeof(*p));
+	fake_heap_object(p->arch, sizeof(*p->arch));
+	return true;
+}
 
 bool arch_vp_init(struct vp *vp)
 {
@@ -13,13 +45,12 @@ bool arch_vp_init(struct vp *vp)
 	if (vp->arch == NULL) {
 		return false;
 	}
-	if (vp->partition->arch == NULL) {
-		vp->partition->arch = heap_alloc(PARTITION_PAGES);
-	}
-	if (vp->partition->arch == NULL) {
+	if (!partition_init(vp)) {
 		arch_vp_free(vp);
 		return false;
 	}
+	fake_heap_object(vp, sizeof(*vp));
+	fake_heap_object(vp->arch, sizeof(*vp->arch));
 	arch_vp_reset_init(vp);
 	vp->arch->resets = 0;
 	vp->arch->sipi = -1;
@@ -35,7 +66,7 @@ void arch_vp_free(struct vp *vp)
 
 void arch_partition_free(struct partition *p)
 {
-	heap_free(p->arch, PARTITION_PAGES);
+	heap_free(p->arch, 1);
 	p->arch = NULL;
 }
 
@@ -302,16 +333,27 @@ void arch_vp_set_efer(struct vp *vp, uint64_t efer)
 
 /* --- intercept lists --- */
 
+static void allow(struct vp *vp, uint8_t *cell, unsigned bits)
+{
+	uint64_t *changes = &vp->partition->arch->intercepts;
+
+	if ((*cell & bits) != bits) {
+		*cell |= (uint8_t)bits;
+		lists_of(vp)->used = true;
+		*changes = *changes * 31 + (uint64_t)(cell - (uint8_t *)lists_of(vp)) * 256 + bits;
+	}
+}
+
 void arch_port_allow(struct vp *vp, uint16_t first, uint16_t last)
 {
 	for (uint32_t p = first; p <= last; p++) {
-		vp->partition->arch->port[p / 8] |= (uint8_t)(1u << (p % 8));
+		allow(vp, &lists_of(vp)->port[p / 8], 1u << (p % 8));
 	}
 }
 
 bool fake_port_open(struct vp *vp, uint16_t port)
 {
-	return (vp->partition->arch->port[port / 8] >> (port % 8) & 1) != 0;
+	return (lists_of(vp)->port[port / 8] >> (port % 8) & 1) != 0;
 }
 
 static uint8_t *msr_cell(struct vp *vp, uint32_t msr)
@@ -320,7 +362,7 @@ static uint8_t *msr_cell(struct vp *vp, uint32_t msr)
 
 	for (unsigned i = 0; i < 3; i++) {
 		if (msr - base[i] < 0x2000) {
-			return &vp->partition->arch->msr[i][(msr - base[i]) / 4];
+			return &lists_of(vp)->msr[i][(msr - base[i]) / 4];
 		}
 	}
 	return NULL;
@@ -331,7 +373,7 @@ void arch_msr_allow(struct vp *vp, uint32_t msr, bool read, bool write)
 	uint8_t *cell = msr_cell(vp, msr);
 
 	if (cell != NULL) {
-		*cell |= (uint8_t)(((read ? 1 : 0) | (write ? 2 : 0)) << (msr % 4 * 2));
+		allow(vp, cell, ((read ? 1u : 0) | (write ? 2u : 0)) << (msr % 4 * 2));
 	}
 }
 

@@ -60,8 +60,7 @@ static void test_changes(void **state)
 	changed((uint8_t *)l4, true);
 	changed((uint8_t *)l4 + PAGE_SIZE - 1, true);
 	changed((uint8_t *)&p->pages, true);
-	changed(p->arch->port, true);
-	changed(p->arch->msr[2], true);
+	changed((uint8_t *)&p->arch->intercepts, true);
 	changed((uint8_t *)&p->vp[1]->rip, true);
 	changed((uint8_t *)&root_vp(1)->arch->cr3, true);
 	changed((uint8_t *)&root_vp(0)->regs[3], false); /* the caller's own */
@@ -69,14 +68,40 @@ static void test_changes(void **state)
 	changed((uint8_t *)&p->lock, false);
 }
 
+/* Intercept lists are kept elsewhere: a change shows in the heap, what changes nothing does not. */
+static void test_lists(void **state)
+{
+	(void)state;
+	arch_port_allow(p->vp[0], 0x80, 0x81);
+	fake_remember();
+	arch_port_allow(p->vp[0], 0x80, 0x81);
+	assert_true(fake_unchanged(root_vp(0)));
+	arch_port_allow(p->vp[0], 0x80, 0x82);
+	assert_false(fake_unchanged(root_vp(0)));
+	fake_heap_touched();
+	fake_remember();
+	arch_msr_allow(p->vp[0], 0xc0010015, false, true);
+	assert_false(fake_unchanged(root_vp(0)));
+}
+
+/* Behind an object that does not fill its frame nothing may be read or written. */
+static void test_objects(void **state)
+{
+	(void)state;
+	assert_null(__asan_region_is_poisoned(p, sizeof(*p)));
+	assert_int_equal(__asan_address_is_poisoned((uint8_t *)(p + 1)), 1);
+	assert_int_equal(__asan_address_is_poisoned((uint8_t *)(p->vp[0] + 1)), 1);
+	assert_int_equal(__asan_address_is_poisoned((uint8_t *)(p->vp[1]->arch + 1)), 1);
+}
+
 /* What a harness does to VPs between two calls is no change. */
 static void test_between(void **state)
 {
 	(void)state;
-	changed(p->arch->port, true);
+	changed((uint8_t *)&p->arch->intercepts, true);
 	p->vp[0]->arch->mode ^= 1;
 	root_vp(1)->rip++;
-	changed(p->arch->port, true);
+	changed((uint8_t *)&p->arch->intercepts, true);
 }
 
 static void test_frames(void **state)
@@ -101,10 +126,8 @@ static void test_frames(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_freed_frames),
-		TEST(test_changes),
-		TEST(test_between),
-		TEST(test_frames),
+		TEST(test_freed_frames), TEST(test_changes), TEST(test_lists),
+		TEST(test_objects),      TEST(test_between), TEST(test_frames),
 	};
 
 	return cmocka_run_group_tests(tests, boot_machine, NULL);
