@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Input: byte 0: bit 0 clear: bytes 1-2 are the RSDP's address, the rest is all of memory as it is.
+ * Input: byte 0: bit 0 clear: bytes 1-2 are the RSDP's address, the rest is all of memory as it is, with bit 2 set before 4 KiB of zeros.
  * Bit 0 set: the rest is tables one behind the other (each with a length in its header), for which
  * the harness
  * writes RSDP and XSDT and mends FADT's pointer to the DSDT and, with bit 1 set, all checksums.
@@ -108,6 +108,39 @@ static void set_log(uint8_t *memory, uint64_t size, const struct acpi_info *a)
 	CHECK(sum == again);
 }
 
+/* How many processors a MADT has that are or can be switched on, counted again; UINT32_MAX: not where every table is. */
+static uint32_t processors(const uint8_t *m, uint64_t size)
+{
+	uint8_t seen[256] = { 0 };
+	uint32_t count = 0;
+
+	for (uint64_t at = TABLES; range_within(at, 36, size); at += le32(m + at + 4)) {
+		uint32_t len = le32(m + at + 4);
+
+		if (len < 36 || !range_within(at, len, size)) {
+			break;
+		}
+		for (uint32_t e = 44; memcmp(m + at, "APIC", 4) == 0 && e < len;
+		     e += m[at + e + 1]) {
+			const uint8_t *p = m + at + e;
+			uint32_t id = p[0] == 9 ? le32(p + 4) : p[3];
+
+			if (p[0] == 9 && (id > 255 || p[1] < 16)) {
+				return UINT32_MAX;
+			}
+			if ((p[0] == 0 && id != 255 && (le32(p + 4) & 3) != 0) ||
+			    (p[0] == 9 && (le32(p + 8) & 3) != 0)) {
+				count += seen[id] == 0;
+				seen[id] = 1;
+			}
+		}
+		if (memcmp(m + at, "APIC", 4) == 0) {
+			return count; /* the first one is the one */
+		}
+	}
+	return UINT32_MAX;
+}
+
 static void check(const struct acpi_info *a)
 {
 	bool enabled = false;
@@ -155,12 +188,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if ((data[0] & 1) == 0) {
 		rsdp = le16(data + 1);
-		v.size = size - 3;
-		memory = malloc(v.size);
+		v.size = size - 3 + ((data[0] & 4) != 0 ? 4096 : 0);
+		memory = calloc(1, v.size != 0 ? v.size : 1);
 		if (memory == NULL) {
 			return 0;
 		}
-		memcpy(memory, data + 3, v.size);
+		memcpy(memory, data + 3, size - 3);
 	} else {
 		v.size = TABLES + size - 1;
 		memory = calloc(1, v.size);
@@ -175,6 +208,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (acpi_parse(&v, rsdp, &info, &why)) {
 		CHECK(why.what == NULL || (why.field != NULL && why.remedy != NULL));
 		check(&info);
+		if ((data[0] & 3) == 3) {
+			uint32_t count = processors(memory, v.size);
+
+			CHECK(count == UINT32_MAX || count >= ACPI_CPU_MAX ||
+			      count == info.cpu_count);
+		}
 		set_log(memory, v.size, &info);
 	} else {
 		CHECK(why.what != NULL && why.field != NULL && why.remedy != NULL);

@@ -31,7 +31,7 @@ static void take_mac(struct script *s, uint8_t mac[6])
 		}
 	} else if (kind >= 0xe0) {
 		memset(mac, 0xff, 6);
-	} else if (kind >= 0xd0) {
+	} else if (kind >= 0xc0) { /* reserved below 0xd0 */
 		memcpy(mac, "\x01\x80\xc2\x00\x00", 5);
 		mac[5] = kind & 0x1f;
 	} else if (kind != 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Input: byte 0: mode (0 16-bit, 1 32-bit, other 64-bit); the rest is code. */
+/* Input: byte 0: mode (0 16-bit, 1 32-bit, 0xff none that there is, other 64-bit); the rest is code. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +44,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	mode = data[0] == 0 ? 16 : data[0] == 1 ? 32 : 64;
 	memset(&x, 0xa5, sizeof(x));
+	if (data[0] == 0xff) {
+		CHECK(!insn_decode(data + 1, size - 1, (unsigned int)size % 8, &x));
+		return 0;
+	}
 	if (!insn_decode(data + 1, size - 1, mode, &x)) {
 		return 0;
 	}

@@ -14,6 +14,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		}                         \
 	} while (0)
 
+/* Without a quote in the whole text nothing is an escape: the value is there as it is. */
+static void check_plain(const struct hv_options *o, const char *text, size_t len)
+{
+	size_t n = strlen(o->root_cmdline), at = 0;
+
+	if (n == 0 || memchr(text, '"', len) != NULL) {
+		return;
+	}
+	while (at + n <= len && memcmp(text + at, o->root_cmdline, n) != 0) {
+		at++;
+	}
+	CHECK(at + n <= len);
+}
+
 static void check(const struct hv_options *o)
 {
 	CHECK(o->pool_bytes % (2u << 20) == 0);
@@ -49,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    : options_parse_cmdline(text, len, &o, &why);
 	/* Whatever a refused text has set so far is sane, too. */
 	check(&o);
+	check_plain(&o, text, len);
 	if (!ok) {
 		CHECK(why.what != NULL && why.field != NULL && why.remedy != NULL);
 		CHECK(why.value <= len + 1);

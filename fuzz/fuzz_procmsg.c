@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: byte 0: descriptors; byte 1: 1 the header's size becomes the real one; then the message. What is accepted is used as a
+ * Input: byte 0: descriptors; byte 1: 1 the header's size becomes the real one, 2 64 KiB of zeros follow; then the message. What is accepted is used as a
  * receiver uses it: every array to its count, every text to its end.
  */
 #include <stdlib.h>
@@ -120,8 +120,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script s = { data, size, 0 };
 	uint32_t fds = (uint32_t)script_take(&s, 1);
-	bool fit = (script_take(&s, 1) & 1) != 0;
-	uint32_t n = (uint32_t)(size - s.at);
+	unsigned how = (unsigned)script_take(&s, 1);
+	bool fit = (how & 1) != 0;
+	uint32_t given = (uint32_t)(size - s.at), n = given + ((how & 0xfe) == 2 ? 65536 : 0);
 	uint64_t *base =
 		calloc(1, n + sizeof(*base)); /* exact at its end, and aligned, with no byte, too */
 	uint8_t *m;
@@ -132,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	}
 	m = (uint8_t *)(base + 1);
-	memcpy(m, data + s.at, n);
+	memcpy(m, data + s.at, given);
 	if (fit && n >= sizeof(struct pm_header)) {
 		memcpy(m + 4, &n, 4);
 	}

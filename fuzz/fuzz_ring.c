@@ -331,15 +331,23 @@ static void act_put(struct script *s)
 				  bytes + head,
 				  (body + 7) & ~7u };
 	uint32_t room = ring_guest_room(&to_guest);
+	bool odd = send.type ==
+		   0xff; /* sizes that are none: refused before anything is looked at */
 	bool was_empty = queued(&down) == 0, signal = true;
 	enum ring_status status;
 
+	if (odd && (body & 1) != 0) {
+		send.payload_length = UINT32_MAX - (body >> 1 & 7);
+	} else if (odd) {
+		send.head_length = (body & 2) != 0 ? UINT32_MAX - 7 : head | 4;
+	}
 	pattern_fill(transaction, 16, length, packet);
 	watch_begin(&out);
 	status = ring_put(&out, &send, &signal);
 	check_ring(&out);
 	CHECK_FUZZ(status != RING_EMPTY && (status == RING_OK || !signal));
-	if (!down.honest) {
+	CHECK_FUZZ(!odd || (status == RING_BROKEN && look.accesses == 0));
+	if (!down.honest || odd) {
 		return;
 	}
 	if (length + 8 >= out.size) {

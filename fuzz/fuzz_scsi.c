@@ -78,6 +78,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		CHECK_FUZZ((why.key == 5 || why.key == 7) && why.asc != 0);
 	}
+	CHECK_FUZZ(!scsi_is_inquiry((const uint8_t *)"\x12", 0));
+	CHECK_FUZZ(!scsi_is_report_luns((const uint8_t *)"\xa0", 0));
+	CHECK_FUZZ(scsi_is_inquiry(bytes, length) == (length != 0 && bytes[0] == 0x12));
+	CHECK_FUZZ(scsi_is_report_luns(bytes, length) == (length != 0 && bytes[0] == 0xa0));
 	free(bytes);
 	bytes = exact(data + s.at, size - s.at);
 	if (scsi_unmap_parse(bytes, (uint32_t)(size - s.at), &u, &lba, &blocks, &why)) {

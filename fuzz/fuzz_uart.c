@@ -46,10 +46,14 @@ static void read_one(struct uart *u, uint32_t reg)
 static void write_one(struct uart *u, uint32_t reg, uint8_t v)
 {
 	bool data = reg == 0 && (u->lcr & 0x80) == 0, loop = (u->mcr & 0x10) != 0;
-	bool fifo = (u->fcr & 1) != 0;
+	bool fifo = (u->fcr & 1) != 0, divisor = (u->lcr & 0x80) != 0;
+	uint8_t ier = u->ier;
 	uint32_t room = (fifo ? UART_RX_BYTES : 1) - u->rx_count;
 
 	CHECK_FUZZ(uart_write(u, reg, v) == (data && !loop));
+	if (reg == 1) {
+		CHECK_FUZZ(u->ier == (divisor ? ier : v & 0x0f) && (!divisor || u->dlm == v));
+	}
 	if (data && loop && room != 0) {
 		model.bytes[model.to++] = v;
 	} else if (data && loop && !fifo) {

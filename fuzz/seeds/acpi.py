@@ -94,6 +94,16 @@ def seeds():
     yield "xsdt_odd", whole(memory(*root(2, [512], odd=3)))
     yield "xsdt_many", whole(memory(*root(2, [0] * 257)))
     yield "xsdt_nowhere", whole(memory(*root(2, [], at=1 << 20)))
+    yield "rsdp_long_sum", b"\4" + whole(memory(*root(2, [512], length=4097)))[1:]
+    # The last table ends with memory: what is behind it is not there.
+    facp, dsdt = have[b"FACP"], have[b"DSDT"]
+    for n in range(1, 3):
+        yield f"madt_tail_{n}", b"\3" + facp + dsdt + table(b"APIC", apic[36:] + b"\0\x08"[:n])
+    s5 = b"\x08_S5_"
+    for i, rest in enumerate((b"", b"\x12", b"\x12\x04", b"\x12\xc0", b"\x12\x80\0", b"\x12\x04\x02\x0a", b"\x12\x04\x02\0\x0a")):
+        yield f"s5_tail_{i}", b"\3" + facp + apic + table(b"DSDT", bytes(4) + s5 + rest)
+    entry = lambda kind, n, flags: struct.pack("<BBBBI", 0, 8, 0, n, flags) if kind == 0 else struct.pack("<BBHII", 9, 16, 0, n, flags) + bytes(4)
+    yield "processors_off", b"\3" + facp + dsdt + table(b"APIC", apic[36:44] + b"".join(entry(k, n, f) for k, n, f in ((0, 0, 1), (0, 1, 0), (9, 2, 0), (9, 3, 2), (0, 3, 1), (9, 0, 4), (0, 255, 1))))
     rsdp, listing = root(0, [512], 4)
     searched = memory(rsdp, listing, apic, at=0x420, space=0x900)
     searched[0x40E:0x410] = struct.pack("<H", 0x42)

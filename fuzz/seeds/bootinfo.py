@@ -63,6 +63,44 @@ def seeds():
     yield "basic", seed(tag(4, struct.pack("<II", 900, 65536)))
     for width, height, depth, pitch in ((640, 480, 15, 1280), (800, 600, 16, 1600), (1024, 768, 24, 3072), (1280, 720, 32, 8192)):
         yield f"screen_{depth}", seed(screen(width, height, depth, pitch), mmap([(0, MIB, USABLE)]), address=8)
+    module = lambda n, text=b"": tag(3, struct.pack("<II", n, n + 1) + text + b"\0")
+    yield "modules_nine", seed(mmap(every), *(module(n) for n in range(9)))
+    # Maps of more entries than are taken: memory goes on behind the input (byte 0).
+    many = lambda data, kind: bytes([data[0] | kind]) + data[1:]
+
+    def long_map(kind, head, size):
+        data = bytearray(many(seed(tag(kind, head), end=False), 2))
+        struct.pack_into("<I", data, 3 + 16, size + 8 + 40 * 24)  # of all tags
+        struct.pack_into("<I", data, 3 + 16 + 8 + 4, size)
+        return bytes(data)
+
+    yield "long_map", long_map(6, struct.pack("<II", 24, 0), 16 + 24 * 1025)
+    # Behind the map the bytes have to be an end tag: 8 more than a multiple of 24 behind the input.
+    yield "long_efi", next(s for s in (long_map(17, struct.pack("<II", 40, 1), 16 + 40 * n) for n in range(1025, 1090)) if (8 + 16 + 16 + struct.unpack_from("<I", s, 31)[0] - 16 - (len(s) - 3)) % 24 == 8)
+    total = bytearray(many(seed(mmap(every)), 4))
+    struct.pack_into("<I", total, 3 + 16, (1 << 20) + 8)
+    yield "total_long", bytes(total)
+
+    def one(flags, texts=b"", modules=(), map_bytes=0, kind=0):
+        """Multiboot 1: the information at 16, modules at 160, texts at 320."""
+        info = bytearray(116)
+        struct.pack_into("<III", info, 0, flags, 639, 65536)
+        struct.pack_into("<II", info, 20, len(modules), 160)
+        struct.pack_into("<II", info, 44, map_bytes, 320 + len(texts))
+        struct.pack_into("<I", info, 64, 320)
+        memory = bytearray(320) + texts
+        memory[16:132] = info
+        for i, (start, text) in enumerate(modules):
+            struct.pack_into("<IIII", memory, 160 + 16 * i, start, start + 1, 320 + text if text is not None else 0, 0)
+        return bytes([kind]) + struct.pack("<H", 16) + bytes(memory)
+
+    yield "one_loader", one(1 | 1 << 9, b"GRUB 2.12\0behind\x01\xff\0")
+    yield "one_loader_odd", one(1 | 1 << 9, b"a\x01b\xffc")
+    texts = (b"root=/dev/sda1 quiet\0", b"/boot/vmlinuz quiet\0", b"initrd a=b\0", b"a=/b\0")
+    starts = [sum(map(len, texts[:i])) for i in range(len(texts))]
+    for i, at in enumerate(starts):
+        yield f"one_args_{i}", one(1 | 1 << 3, b"".join(texts), [(3, None), (4, at), (5, at)])
+    yield "one_long_map", one(1 << 6, b"", (), 24 * 1025, 2)
     yield "no_end", seed(mmap(every), end=False)
 
 

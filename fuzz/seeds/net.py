@@ -112,7 +112,7 @@ def ethsw_seeds():
     yield "sizes", none + ports + b"".join(
         send(0, n, 2, 1, t) for n in (13, 14, 1514, 1515, 1518, 1519) for t in (8, 0x81)
     )
-    yield "reserved", uplink + ports + send(0, 60, 0xD0, 1) + send(0, 60, 0xDF, 1) + send(0, 60, 0, 1)
+    yield "reserved", uplink + ports + send(0, 60, 0xC0, 1) + send(0, 60, 0xCF, 1) + send(0, 60, 0xD0, 1) + send(0, 60, 0, 1)
     yield "removed", uplink + ports + record(bytes([1, 1])) + send(0, 60, 2, 1) + send(1, 60, 1, 2) + add(9, 2)
 
 

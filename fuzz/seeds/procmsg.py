@@ -102,7 +102,10 @@ def seeds():
         yield name + "_reserved", seed(kind, words(0, 0, 0, 1))
     for name, kind in (("free", 67), ("freed", 98)):
         yield name, seed(kind, words(0, 1))
+    yield "gpadl_most", seed(64, gpadl()[:8] + words(8192 * 4096, 0, 8192, 0), fit=3)
+    yield "size_wrong", seed(66, words(0, 0, 0, 0), fit=0)[:6] + b"\x19" + seed(66, words(0, 0, 0, 0))[7:]
     yield "unknown", seed(13, bytes(8))
+    yield "unknown_far", seed(250, bytes(8))
     yield "other_size", seed(66, bytes(20))
     yield "short", bytes([0, 0, 1, 0, 0])
 

@@ -22,6 +22,12 @@ def seeds():
         yield ("large" if large else "small"), record(b"\0") + b"".join(
             probe(large, edge + off, length) for edge in EDGES for off in (-8, -4, -1, 0, 4) for length in (1, 4, 8, 4096)
         )
+    put = lambda body, head=0: record(bytes([4, 1, head]) + struct.pack("<H", 0xE000 | body) + b"\xff")
+    yield "put_odd", record(b"\0") + b"".join(put(body, head) for body in range(8) for head in (0, 2)) + record(b"\x04\x01\0\x10\0\x06")
+    # A packet, a guest that waits for room, and an index that turns bad between two looks.
+    for k in range(9):
+        yield f"turns_bad_{k}", record(b"\x02") + record(bytes([15, 1, 4, 0xE0, 0])) + record(b"\0\x63\x03") + record(b"\0\x03\x04") + record(
+            b"\x0a\x01" + bytes(k) + b"\x01\0\x80\x04\0")
     yield "pages", record(b"\0") + b"".join(
         bad_open(pfn, pages) for pfn in (2, 11, 12, (1 << 52) - 1, 1 << 52, (1 << 64) - 1) for pages in (0, 1, 2, 3, 2049, 65535))
 

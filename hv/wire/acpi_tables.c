@@ -277,7 +277,8 @@ bool acpi_read_mcfg(const struct acpi_table *t, struct acpi_info *out, struct wi
 	struct acpi_ecam *e = out->ecam;
 	uint32_t n = 0;
 
-	if (t->len < 44 || (t->len - 44) % 16 != 0) {
+	/* A table has at least 36 bytes: below 44 it is no whole number either. */
+	if ((t->len - 44) % 16 != 0) {
 		return wire_fail(why, MCFG, "length below 44 or not a whole number of entries",
 				 ACPI_REMEDY, t->len);
 	}

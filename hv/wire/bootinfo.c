@@ -167,10 +167,9 @@ bool bootinfo_module_add(const struct view *v, struct bootinfo *bi, uint64_t sta
 static bool starts_with(const struct view *v, const struct bootinfo_module *m, uint64_t offset,
 			const char *text, uint64_t len)
 {
-	const uint8_t *p = view_at(v, m->start, m->size);
-
-	return p != NULL && range_within(offset, len, m->size) &&
-	       memcmp(p + offset, text, (size_t)len) == 0;
+	/* The module lies in the view, or bootinfo_module_add had refused it. */
+	return range_within(offset, len, m->size) &&
+	       memcmp(v->base + m->start + offset, text, (size_t)len) == 0;
 }
 
 /* Roles by content for the modules that had no role word, then one module per role. */

@@ -24,5 +24,5 @@ bool hcall_control_valid(const struct hcall_control *c, bool rep, bool variable)
 	if (!rep) {
 		return c->rep_count == 0 && c->rep_start == 0;
 	}
-	return c->rep_count != 0 && c->rep_start < c->rep_count;
+	return c->rep_start < c->rep_count; /* of an empty list nothing is left to do */
 }

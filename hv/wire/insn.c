@@ -11,6 +11,7 @@
 struct cursor {
 	const uint8_t *p;
 	size_t n, at; /* at <= n <= INSN_MAX */
+	bool bad; /* a byte was wanted that is not there, or two segments: whatever comes of it is refused */
 	unsigned int mode;
 	uint8_t rex;          /* 0: none */
 	bool data16;          /* 66 */
@@ -18,13 +19,14 @@ struct cursor {
 	uint8_t mod, reg, rm; /* ModRM, without REX bits */
 };
 
-static bool take(struct cursor *c, uint8_t *out)
+/* 0 behind the end. */
+static uint8_t take(struct cursor *c)
 {
 	if (c->at >= c->n) {
-		return false;
+		c->bad = true;
+		return 0;
 	}
-	*out = c->p[c->at++];
-	return true;
+	return c->p[c->at++];
 }
 
 /* `len` bytes (1, 2, 4, 8), little-endian, zero-extended. */
@@ -110,18 +112,16 @@ static int8_t segment_number(uint8_t prefix)
 	}
 }
 
-/* Prefixes up to the opcode, which is left in *opcode. */
-static bool prefixes(struct cursor *c, struct insn *out, uint8_t *opcode)
+/* Prefixes, up to the opcode. */
+static uint8_t opcode_after_prefixes(struct cursor *c, struct insn *out)
 {
 	bool segment = false;
-	uint8_t b;
+	for (;;) {
+		uint8_t b = take(c);
 
-	while (take(c, &b)) {
 		if (segment_number(b) >= 0) {
 			/* Which of two counts differs between CPUs. */
-			if (segment) {
-				return false;
-			}
+			c->bad = c->bad || segment;
 			segment = true;
 			/* 64-bit mode has no bases but those of FS and GS. */
 			out->mem_segment = c->mode == 64 && b < 0x64 ? -1 : segment_number(b);
@@ -136,13 +136,11 @@ static bool prefixes(struct cursor *c, struct insn *out, uint8_t *opcode)
 			continue;
 		} else {
 			/* F2 and F3 end here too: with them the opcodes mean something else. */
-			*opcode = b;
-			return true;
+			return b;
 		}
 		/* REX counts only directly before the opcode. */
 		c->rex = 0;
 	}
-	return false;
 }
 
 /* The eight 16-bit forms, APM volume 3 table 1-15. */
@@ -165,11 +163,8 @@ static bool memory32(struct cursor *c, struct insn *out)
 	uint8_t base = c->rm;
 
 	if (c->rm == 4) {
-		uint8_t sib, index;
+		uint8_t sib = take(c), index;
 
-		if (!take(c, &sib)) {
-			return false;
-		}
 		base = sib & 7;
 		index = (uint8_t)((sib >> 3 & 7) | ((c->rex & REX_X) != 0 ? 8 : 0));
 		if (index != 4) {
@@ -189,11 +184,8 @@ static bool memory32(struct cursor *c, struct insn *out)
 /* ModRM; for a memory operand also SIB and displacement. */
 static bool modrm(struct cursor *c, struct insn *out)
 {
-	uint8_t b;
+	uint8_t b = take(c);
 
-	if (!take(c, &b)) {
-		return false;
-	}
 	c->mod = b >> 6;
 	c->reg = b >> 3 & 7;
 	c->rm = b & 7;
@@ -262,12 +254,10 @@ static enum insn_alu alu_number(uint8_t n)
 /* 0F 01 xx: whole bytes, not memory forms. */
 static bool group_0f01(struct cursor *c, struct insn *out)
 {
-	uint8_t b;
-
-	if (c->data16 || !take(c, &b)) {
+	if (c->data16) {
 		return false;
 	}
-	switch (b) {
+	switch (take(c)) {
 	case 0xd9:
 		out->op = INSN_VMMCALL;
 		return true;
@@ -300,11 +290,8 @@ static bool extend_load(struct cursor *c, uint8_t opcode, struct insn *out)
 
 static bool two_bytes(struct cursor *c, struct insn *out)
 {
-	uint8_t opcode;
+	uint8_t opcode = take(c);
 
-	if (!take(c, &opcode)) {
-		return false;
-	}
 	switch (opcode) {
 	case 0x01:
 		return group_0f01(c, out);
@@ -465,11 +452,12 @@ bool insn_decode(const uint8_t *bytes, size_t n, unsigned mode, struct insn *out
 	out->mem_index = -1;
 	out->mem_scale = 1;
 	out->mem_segment = -1;
-	if ((mode != 16 && mode != 32 && mode != 64) || !prefixes(&c, out, &opcode)) {
+	if (mode != 16 && mode != 32 && mode != 64) {
 		return false;
 	}
+	opcode = opcode_after_prefixes(&c, out);
 	out->addr_size = address_size(&c);
-	if (!one_byte(&c, opcode, out)) {
+	if (!one_byte(&c, opcode, out) || c.bad) {
 		return false;
 	}
 	/* LOCK is for what writes back. */

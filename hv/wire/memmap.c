@@ -30,10 +30,10 @@ static unsigned int restriction(uint32_t type)
 	}
 }
 
-/* Puts a range before entry `at`; one that only continues the entry before it takes no room. */
+/* Puts a range before entry `at`, at most mem_count; one that only continues the entry before it takes no room. */
 static bool insert(struct bootinfo *bi, uint32_t at, uint64_t base, uint64_t size, uint32_t type)
 {
-	if (at > 0 && at <= bi->mem_count) {
+	if (at > 0) {
 		struct bootinfo_mem *before = &bi->mem[at - 1];
 
 		if (before->type == type && base - before->base == before->size) {
@@ -41,7 +41,7 @@ static bool insert(struct bootinfo *bi, uint32_t at, uint64_t base, uint64_t siz
 			return true;
 		}
 	}
-	if (bi->mem_count >= BOOTINFO_MEM_MAX || at > bi->mem_count) {
+	if (bi->mem_count >= BOOTINFO_MEM_MAX) {
 		return false;
 	}
 	memmove(&bi->mem[at + 1], &bi->mem[at], (bi->mem_count - at) * sizeof(bi->mem[0]));

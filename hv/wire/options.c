@@ -70,12 +70,12 @@ static bool is_control(char c)
 
 static bool same(const char *text, const struct slice *s, const char *name)
 {
-	for (size_t i = 0; i < s->len; i++) {
-		if (name[i] == 0 || text[s->at + i] != name[i]) {
-			return false;
-		}
+	size_t i = 0;
+
+	while (i < s->len && name[i] != 0 && text[s->at + i] == name[i]) {
+		i++;
 	}
-	return name[s->len] == 0;
+	return i == s->len && name[i] == 0;
 }
 
 /* Decimal or 0x; with_unit allows one of K, M, G at the end. Refuses overflow. */
@@ -343,7 +343,7 @@ static size_t next_word(const char *text, size_t at, size_t end, struct slice *r
 	raw->len = i - at;
 	if (i < end && text[i] == '"') {
 		/* Only directly behind the first '='. */
-		if (raw->len == 0 || text[i - 1] != '=') {
+		if (text[i - 1] != '=') {
 			return 0;
 		}
 		i = quoted(text, i + 1, end, value);

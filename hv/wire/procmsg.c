@@ -252,9 +252,10 @@ static const char *check_status_worker(const struct pm_status_worker *m)
 
 static const char *check_gpadl(const struct pm_gpadl *m)
 {
-	if (m->pages == 0 || m->pages > PM_GPADL_PAGES_MAX) {
+	if (m->pages == 0) {
 		return "count";
 	}
+	/* What is longer than a message may be was refused: it has at most PM_GPADL_PAGES_MAX pages. */
 	if (m->header.size != sizeof(*m) + (uint64_t)m->pages * 8) {
 		return "size";
 	}
