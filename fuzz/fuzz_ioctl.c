@@ -272,8 +272,23 @@ static bool simple(u16 code, const void *in, void *out)
 	}
 }
 
+static unsigned int command_now; /* of the user */
+
+/* A VP goes on by RUN alone. */
+static void check_suspend(const struct hv_register_assoc *list, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		ORACLE(command_now == RD_IOCTL_RUN || (list[i].name != HV_REG_EXPLICIT_SUSPEND &&
+						       list[i].name != HV_REG_INTERCEPT_SUSPEND),
+		       "a VP goes on without RUN");
+	}
+}
+
 static void rep(u16 code, const void *in, void *out, uint32_t count)
 {
+	if (code == HVCALL_SET_VP_REGISTERS) {
+		check_suspend((const void *)((const struct hv_vp_registers *)in + 1), count);
+	}
 	(void)partition_of(*(const uint64_t *)in);
 	if (code == HVCALL_MAP_GPA_PAGES) {
 		map_memory(in, count);
@@ -448,7 +463,9 @@ static void ioctl_file(struct script *s, unsigned index)
 	/* The pages of an open of /dev/redoubt are that open's own: only its own calls wait. */
 	ko.may_lock = f->fops == ko.device->fops;
 	ko_call();
+	command_now = command;
 	r = f->fops->unlocked_ioctl(&f->file, command, (uintptr_t)ko_user + at);
+	command_now = 0;
 	ko_call();
 	ko.may_lock = false;
 	ORACLE(r >= -ERESTARTSYS && r < (long)KO_FILES, "no error number");
@@ -500,6 +517,8 @@ static void map(struct script *s, unsigned index)
 	}
 	ORACLE((v.vm_flags & (VM_EXEC | VM_MAYEXEC)) == 0 && (v.vm_flags & VM_DONTCOPY) != 0,
 	       "a mapping that may be executed or inherited");
+	ORACLE(v.vm_ops != NULL || (v.vm_flags & (VM_WRITE | VM_MAYWRITE)) == 0,
+	       "a page of the hypervisor that a process may write");
 	if (v.vm_ops != NULL) {
 		fault.pgoff = v.vm_pgoff + script_take(s, 2) % (vma_pages(&v) + 2);
 		if (v.vm_ops->fault(&fault) == 0) {

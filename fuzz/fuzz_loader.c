@@ -15,6 +15,7 @@
 #include "fuzz/oracle.h"
 #include "hv/host/vmworker/acpi.h"
 #include "hv/host/vmworker/loader.h"
+#include "hv/wire/view.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -122,6 +123,19 @@ static void check(const struct gmem *m, const struct loader_start *s)
 	}
 }
 
+/* What the kernel is told: its initrd lies in memory below 3 GiB, and not where the kernel unpacks itself. */
+static void check_initrd(const struct gmem *m)
+{
+	const uint8_t *bp = gmem_direct(m, LOADER_BOOT_PARAMS, 4096);
+	uint64_t at = le32(bp + 0x218) | (uint64_t)le32(bp + 0x0c0) << 32;
+	uint64_t bytes = le32(bp + 0x21c) | (uint64_t)le32(bp + 0x0c4) << 32;
+	uint64_t kernel = le64(bp + 0x258), room = le32(bp + 0x260);
+
+	ORACLE(gmem_check(m, kernel, room), "a kernel that memory is too small for");
+	ORACLE(bytes == 0 || (gmem_check(m, at, bytes) && !range_overlaps(at, bytes, kernel, room)),
+	       "an initrd over the kernel");
+}
+
 static void check_registers(const struct loader_start *s)
 {
 	struct hv_register_assoc assoc[LOADER_REGS];
@@ -183,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (good) {
 		oracle_clean(gmem_direct(&m, LOADER_BOOT_PARAMS, 4096), 4096);
 		check(&m, &start);
+		check_initrd(&m);
 		check_registers(&start);
 	}
 	/* Clean for the next input. */

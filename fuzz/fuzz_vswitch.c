@@ -134,6 +134,8 @@ static void send_frames(struct script *s, unsigned number, unsigned count)
 	put_mac(f + 6, (unsigned)script_take(s, 1));
 	f[12] = (script_take(s, 1) & 1) != 0 ? 0x81 : 8;
 	f[14] = (uint8_t)number;
+	f[15] = (uint8_t)n; /* and how long it was */
+	f[16] = (uint8_t)(n >> 8);
 	for (unsigned i = 0; i < count && end[number].fd >= 0; i++) {
 		sent += send(end[number].fd, f, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 	}
@@ -151,6 +153,7 @@ static void receive(unsigned number)
 		ORACLE(n < 15 || f[14] != number || number == UPLINK || !end[number].added,
 		       "a frame came back to its sender");
 		ORACLE((f[6] & 1) == 0, "a frame from no station");
+		ORACLE(n < 17 || (f[15] | f[16] << 8) == n, "a piece of a frame");
 	}
 }
 

@@ -32,6 +32,8 @@ static uint64_t now;
 /* The guest's books. */
 static uint8_t request[4096]; /* the last one that it took, without its descriptor */
 static uint32_t request_size, asked, answered;
+static uint32_t counted,
+	beats; /* answers to requests but negotiations; heartbeats when the channel was opened */
 static bool negotiated, have_request;
 
 static void proc_heard(uint32_t socket, enum pm_type type, const void *message)
@@ -106,7 +108,8 @@ static void open_channel(uint32_t unit, uint32_t sub)
 	hear();
 	spoilt = again; /* two channels with the same rings */
 	if (!again) {
-		asked = answered = 0;
+		asked = answered = counted = 0;
+		beats = (uint32_t)s.status.heartbeats;
 		negotiated = have_request = watch.raced = false;
 	}
 }
@@ -186,6 +189,7 @@ static void answer(struct script *in, bool changed, uint16_t type)
 	} else if (first) {
 		answered++;
 		negotiated |= le16(request + 12) == IC_TYPE_NEGOTIATE;
+		counted += le16(request + 12) != IC_TYPE_NEGOTIATE;
 	}
 }
 
@@ -212,6 +216,8 @@ static void check(const struct pm_status_ic *was)
 	CHECK_FUZZ(!p->waiting || p->state == COMPONENT_NEGOTIATING || p->state == COMPONENT_READY);
 	CHECK_FUZZ(s.status.heartbeats - was->heartbeats <= 16 &&
 		   s.status.timesync - was->timesync <= 1);
+	ORACLE(spoilt || watch.raced || (uint32_t)s.status.heartbeats - beats <= counted,
+	       "an answer that was not given");
 	CHECK_FUZZ(KIND == IC_SHUTDOWN || s.status.shutdown_ready == was->shutdown_ready);
 	CHECK_FUZZ(s.status.shutdown_ready <= 1 && s.status.shutdown_answered <= 1);
 	CHECK_FUZZ(!s.status.shutdown_ready || s.of[IC_SHUTDOWN].state == COMPONENT_READY);
