@@ -349,7 +349,16 @@ static void report(uint32_t ticket, uint32_t error)
 	if (error == PM_REPORT_GOOD && fd < 0) {
 		return;
 	}
+	bool asked[UNITS];
+
+	for (uint32_t i = 0; i < UNITS; i++) {
+		asked[i] = s.of[i].state == LINE_ASKED;
+	}
 	service_report(&s, &m, fd, now);
+	for (uint32_t i = 0; i < UNITS; i++) {
+		ORACLE(!asked[i] || s.of[i].state == LINE_ASKED || guest[i].ticket == ticket,
+		       "an answer to somebody else");
+	}
 }
 
 static void attestd(uint32_t unit, uint32_t n)
@@ -367,6 +376,19 @@ static void attestd(uint32_t unit, uint32_t n)
 	}
 	guest[unit].given += n;
 	service_taken(l, (ssize_t)n, now);
+	ORACLE(l->state != LINE_ANSWER || guest[unit].given <= SERVICE_ANSWER_MAX,
+	       "an answer of any length");
+}
+
+/* A whole long one, which the guest reads as it comes. */
+static void attestd_all(uint32_t unit)
+{
+	for (uint32_t n = 0; n < 2 * SERVICE_ANSWER_MAX && service_room(&s.of[unit]) != 0;
+	     n += SERVICE_CHUNK) {
+		attestd(unit, SERVICE_CHUNK);
+		run(unit);
+		take(&guest[unit]);
+	}
 }
 
 static void act(struct script *in)
@@ -432,7 +454,11 @@ static void act(struct script *in)
 		report(g->ticket, arg / UNITS % (PM_REPORT_BUSY + 1));
 		break;
 	case 11:
-		attestd(unit, (uint32_t)script_take(in, 2));
+		if ((arg & 0xc0) == 0xc0) {
+			attestd_all(unit);
+		} else {
+			attestd(unit, (uint32_t)script_take(in, 2));
+		}
 		break;
 	case 12: /* its end, or an error */
 		service_taken(&s.of[unit], (arg & 64) != 0 ? -1 : 0, now);

@@ -300,9 +300,20 @@ static void rep(u16 code, const void *in, void *out, uint32_t count)
 	}
 }
 
+/* What a request asks for in the name of a partition comes before its end. */
+static void check_alive(u16 code, uint64_t id)
+{
+	if (code == HVCALL_CREATE_VP || code == HVCALL_POST_MESSAGE_DIRECT ||
+	    code == HVCALL_INSTALL_INTERCEPT || code == HVCALL_SET_VP_REGISTERS ||
+	    code == HVCALL_GET_VP_REGISTERS || code == RD_HVCALL_SEAL_LAUNCH) {
+		ORACLE(!hv[partition_of(id)].finalized, "a call for a partition that has ended");
+	}
+}
+
 /* The rest of a rep call is done in up to three pieces. */
 u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 {
+	static const uint8_t zero[PAGE_SIZE];
 	u16 code = (u16)control;
 	uint32_t count = control >> 32 & 0xfff, start = control >> 48 & 0xfff, now = count;
 
@@ -320,7 +331,13 @@ u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 		stall--;
 		return TIME_OUT | (u64)start << 32;
 	}
+	check_alive(code, *(const uint64_t *)(uintptr_t)in);
 	if (count == 0) {
+		/* A page of its own for the answer: what the hypervisor leaves as it is goes to the user, too. */
+		ORACLE(out == 0 || code == HVCALL_SIGNAL_EVENT_DIRECT ||
+			       code == RD_HVCALL_RECEIVE_MESSAGE ||
+			       memcmp((const void *)(uintptr_t)out, zero, PAGE_SIZE) == 0,
+		       "an earlier answer");
 		return simple(code, (const void *)(uintptr_t)in, (void *)(uintptr_t)out)
 			       ? 0
 			       : HV_STATUS_INSUFFICIENT_MEMORY;
@@ -405,6 +422,7 @@ static void open_device(void)
 			f->file = (struct file){ NULL, O_NONBLOCK };
 			ko_call();
 			f->used = f->fops->open(NULL, &f->file) == 0;
+			ORACLE(!f->used || !ko.unable, "opened without the right to");
 			return;
 		}
 	}
@@ -566,6 +584,18 @@ static void fail(struct script *s, unsigned arg)
 	}
 }
 
+static unsigned stopped; /* the descriptor of the partition that is stopped */
+
+/* Another thread stops the partition while this one waits for its lock. */
+static void stop_meanwhile(void)
+{
+	struct ko_file *f = file_at(stopped);
+
+	if (f != NULL && f->fops->unlocked_ioctl != NULL) {
+		(void)f->fops->unlocked_ioctl(&f->file, RD_IOCTL_STOP, 0);
+	}
+}
+
 static void act(struct script *s)
 {
 	unsigned op = (unsigned)script_take(s, 1), arg = (unsigned)script_take(s, 1);
@@ -604,6 +634,9 @@ static void act(struct script *s)
 	default:
 		if (op == 0xff) {
 			other(arg);
+		} else if (op % 16 == 13 && op >= 0x80) {
+			stopped = arg;
+			ko.meanwhile = stop_meanwhile;
 		} else {
 			ioctl_file(s, arg);
 		}
@@ -615,6 +648,7 @@ static void finish(void)
 {
 	stall = fail_call = ko.fail_alloc = ko.fail_fd = ko.fail_copy = ko.fail_signal = 0;
 	others_come = false;
+	ko.meanwhile = NULL;
 	for (uint32_t i = 0; i < KO_FILES; i++) {
 		if (ko.file[i].used) {
 			ko_close(i);

@@ -56,6 +56,7 @@ static struct script all;
 static unsigned actions;
 static bool waits[VPS], halted[VPS]; /* a VP stopped and was not run; it never will be */
 static bool is_open[FD_END - FD_FIRST];
+static uint8_t channel[FD_END - FD_FIRST]; /* whose descriptor it is; 0: of none */
 static struct {
 	bool used;
 	uint32_t events, data;
@@ -145,6 +146,16 @@ static int new_fd(void)
 	return -1;
 }
 
+static int channel_fd(uint32_t relid)
+{
+	int fd = new_fd();
+
+	if (fd >= 0) {
+		channel[fd - FD_FIRST] = (uint8_t)relid;
+	}
+	return fd;
+}
+
 int close(int fd)
 {
 	if (fd < FD_FIRST || fd >= FD_END) {
@@ -152,6 +163,7 @@ int close(int fd)
 	}
 	ORACLE(is_open[fd - FD_FIRST], "a descriptor is closed twice");
 	is_open[fd - FD_FIRST] = false;
+	channel[fd - FD_FIRST] = 0;
 	watched[fd - FD_FIRST].used = false;
 	return 0;
 }
@@ -228,7 +240,9 @@ int ioctl(int fd, unsigned long request, ...)
 
 		ORACLE(c->connection > VMBUS_CONNECTION_EVENT && c->flag <= VMBUS_CHANNELS_MAX,
 		       "another connection");
-		return fails(FAIL_CHANNEL) ? -1 : new_fd();
+		ORACLE(memchr(channel, (int)c->flag, sizeof(channel)) == NULL,
+		       "two descriptors of one channel");
+		return fails(FAIL_CHANNEL) ? -1 : channel_fd(c->flag);
 	}
 	default:
 		ORACLE(request == RD_IOCTL_SET_TARGET && fd >= FD_FREE && is_open[fd - FD_FIRST],
@@ -744,6 +758,7 @@ static void start(void)
 
 	memset(&w, 0, sizeof(w));
 	memset(&config, 0, sizeof(config));
+	memset(channel, 0, sizeof(channel));
 	for (int fd = FD_FIRST; fd < FD_END; fd++) {
 		is_open[fd - FD_FIRST] = fd < FD_FREE;
 	}

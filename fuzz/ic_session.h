@@ -319,7 +319,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&s, 0, sizeof(s));
 	alive = true;
 	have_request = negotiated = spoilt = false;
-	asked = answered = 0;
+	asked = answered = counted = beats = 0;
 	now = 1000000;
 	set.opened = opened;
 	set.closing = closing;

@@ -189,8 +189,14 @@ void down_read(struct rw_semaphore *s)
 
 int down_read_interruptible(struct rw_semaphore *s)
 {
+	void (*meanwhile)(void) = ko.meanwhile;
+
+	ko.meanwhile = NULL;
 	if (ko_signal()) {
 		return -EINTR;
+	}
+	if (meanwhile != NULL) {
+		meanwhile();
 	}
 	down_read(s);
 	return 0;
