@@ -70,6 +70,12 @@ void process_init(struct process *p, enum program program, struct vm *vm, uint32
 /* Starts it with its configuration. false: *why is a line for people. */
 bool process_launch(struct process *p, enum pm_type type, void *config, uint32_t size,
 		    const int *fds, uint32_t fd_count, char *why, size_t room);
+
+/* process_news.c: what it says, and its end. */
+/* It is being started: from now on its sources are heard. */
+void process_hears(struct process *p);
+/* It was started: it has to say READY in time. */
+void process_begins(struct process *p);
 /* false: it does not read; the caller decides what that means. */
 bool process_send(struct process *p, enum pm_type type, void *message, uint32_t size,
 		  const int *fds, uint32_t fd_count);
@@ -77,6 +83,7 @@ void process_kill(struct process *p);
 bool process_lives(const struct process *p);
 /* Milliseconds to wait before starting it again, or -1: it died too often. Called once for each death. */
 int process_backoff(struct process *p);
+
 /* A line in the manager's log. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 

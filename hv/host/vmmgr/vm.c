@@ -154,8 +154,10 @@ static void reset_over(struct timer *t)
 	vm->state = VM_OFF;
 	if (!vm_start(vm, why, sizeof(why))) {
 		say("%s: after a reset: %s", vm->definition.name, why);
-		(void)snprintf(vm->reason, sizeof(vm->reason), "%s", why);
-		set_state(vm, VM_FAILED);
+		if (at_rest(vm)) { /* else those that had started leave first */
+			(void)snprintf(vm->reason, sizeof(vm->reason), "%s", why);
+			set_state(vm, VM_FAILED);
+		}
 	}
 }
 

@@ -22,6 +22,7 @@
 static uint64_t now_ms;
 static uint32_t changes, ports, partitions, files, stops, asked, handed;
 static bool no_partition, no_files, no_launch, deaf_worker;
+static uint32_t launches_left; /* 0: any number */
 static int backoff;
 static struct timer *armed[32];
 
@@ -261,7 +262,7 @@ static uint32_t launches, restarts;
 bool vm_launch_device(struct vm *v, struct process *p, bool again, char *why, size_t room)
 {
 	(void)v;
-	if (no_launch) {
+	if (no_launch || (launches_left != 0 && --launches_left == 0)) {
 		(void)snprintf(why, room, "no launch");
 		return false;
 	}
@@ -358,6 +359,7 @@ static int setup(void **state)
 	changes = ports = partitions = files = stops = asked = handed = launches = restarts = 0;
 	partition_stops = busy_disks = 0;
 	no_partition = no_files = no_launch = deaf_worker = false;
+	launches_left = 0;
 	backoff = 20;
 	assert_true(vm_create(&d, false, why, sizeof(why)));
 	vm = vm_find("t");
@@ -820,6 +822,24 @@ static void test_reset_start_fails(void **state)
 	assert_nothing_held();
 }
 
+/* The third process does not start: the two that did leave before the machine has failed. */
+static void test_reset_starts_by_half(void **state)
+{
+	(void)state;
+	start();
+	guest_says(PM_GUEST_RESET, "");
+	all_leave();
+	launches_left = 3;
+	pass(500);
+	assert_int_equal(vm->state, VM_ENDING);
+	assert_false(vm_start(vm, why, sizeof(why)));
+	assert_int_equal(partitions, 1);
+	all_leave();
+	assert_int_equal(vm->state, VM_FAILED);
+	assert_string_equal(vm->reason, "no launch");
+	assert_nothing_held();
+}
+
 /* A word that a process has no right to costs its life. */
 static void test_foreign_words(void **state)
 {
@@ -984,6 +1004,7 @@ int main(void)
 		TEST(test_reset_again_and_again),
 		TEST(test_stop_ends_resets),
 		TEST(test_reset_start_fails),
+		TEST(test_reset_starts_by_half),
 		TEST(test_foreign_words),
 		TEST(test_reports),
 		TEST(test_busy_disks),
