@@ -28,6 +28,7 @@ FUZZ_QUIET_BEGIN
 
 #define CALLS 64
 #define EATEN 512
+#define ASK 0xfe /* in the place of a call: whose a frame is */
 #define EAT 0xff /* in the place of a call: repetitions - 1 frames are left; 0: all */
 #define ROUNDS 1000
 #define AS_IT_IS (1ull << 63)
@@ -357,6 +358,24 @@ static bool output_same(const uint8_t *page, size_t out)
 	return page_same(was, before_lines[1], page, PAGE_LINES);
 }
 
+/* Frames of the pool, of no pool, and owners of any number. No unit is had twice, nor at an address that no table could name. */
+static void ask(struct script *s, unsigned slot)
+{
+	uint64_t frame = script_take(s, 2);
+	hpa_t at = hpa((frame & 0x8000) != 0 ? frame << PAGE_SHIFT
+					     : FAKE_POOL_BASE + frame * (PFN_UNIT / 16));
+	uint32_t unit = pfn_unit(at);
+	bool owned = unit != PFN_NONE && pfn_state(unit) == PFN_OWNED;
+
+	CHECK_FUZZ(pfn_is_of(at, slot) == (owned && pfn_slot(unit) == slot));
+	CHECK_FUZZ((unit != PFN_NONE) == (at.v - FAKE_POOL_BASE < FAKE_POOL_SIZE));
+	if (unit != PFN_NONE && pfn_state(unit) != PFN_CLEAN) {
+		CHECK_FUZZ(!pfn_claim(unit, slot, gpa(0)));
+	} else if (unit != PFN_NONE) {
+		CHECK_FUZZ(!pfn_claim(unit, slot, gpa(1ull << 53)));
+	}
+}
+
 static void call(struct script *s)
 {
 	unsigned flags = (unsigned)script_take(s, 1), row = (unsigned)script_take(s, 1);
@@ -369,6 +388,10 @@ static void call(struct script *s)
 
 	if (row == EAT) {
 		eat(reps);
+		return;
+	}
+	if (row == ASK) {
+		ask(s, reps);
 		return;
 	}
 	row = row_of(row);

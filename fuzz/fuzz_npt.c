@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: byte 0: 1 no 1 GiB leaves, 2 a heap of 24 frames; then a script of maps, unmaps, look-ups and changes of ownership, compared
+ * Input: byte 0: 1 no 1 GiB leaves, 2 a heap of 3 frames and as many as its upper bits say; then a script of maps, unmaps, look-ups and changes of ownership, compared
  * with a plain array (npt) and checked for order and overlap (owner).
  */
 #include <string.h>
@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Two 4 MiB stretches of guest memory, each around a 1 GiB border. */
 #define STRETCH 1024u
+#define ACTIONS 300u
 static const uint64_t stretch_base[2] = { 0x3fe00000, 0x7fffe00000 };
 
 static struct {
@@ -34,6 +35,8 @@ static void check_page(unsigned where, unsigned page)
 	unsigned access = 99;
 	hpa_t h;
 
+	CHECK_FUZZ(
+		!npt_lookup(&npt, gpa(at + GPA_LIMIT), &h, NULL, NULL)); /* no other name of it */
 	if (!npt_lookup(&npt, gpa(at + 5), &h, &access, &span)) {
 		CHECK_FUZZ(model[where][page].access == 0);
 		return;
@@ -163,7 +166,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fake_bare();
 	}
 	fake.npt_1g = (flags & 1) == 0;
-	heap_init(hpa(FAKE_REGION_BASE), (flags & 2) != 0 ? 24 * PAGE_SIZE : FAKE_REGION_SIZE);
+	heap_init(hpa(FAKE_REGION_BASE),
+		  (flags & 2) != 0 ? (3 + (flags >> 2)) * PAGE_SIZE : FAKE_REGION_SIZE);
 	owner_reset();
 	for (unsigned w = 0; w < 2; w++) {
 		if (named[w].end > named[w].first) {
@@ -175,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	memset(&npt, 0, sizeof(npt));
 	CHECK_FUZZ(npt_create(&npt));
-	for (unsigned i = 0; i < 64 && script_more(&s); i++) {
+	for (unsigned i = 0; i < ACTIONS && script_more(&s); i++) {
 		unsigned op = (unsigned)script_take(&s, 1);
 
 		if ((op & 7) == 7) {

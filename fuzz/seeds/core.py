@@ -261,6 +261,8 @@ def refusals():
     ) * 3
     m = lambda base, source, start=0: hc(0x4B, struct.pack("<QQIIQ", 0, base, LARGE, 0, source) + q(source) * start, 1, 1 + start, start)
     top = 1 << 36
+    yield "frame_not_to_write", record(bytes([128, 0x46, 0]) + q(0x600000, 0xB00F8000)) + record(bytes([128, 0x44, 0]) + q(0x600000, 0xB00F8000))
+    yield "owners", b"".join(record(bytes([0, 0xFE, slot]) + struct.pack("<H", n)) for slot in (0, 1, 2, 255) for n in (0, 1, 15, 16, 17, 32, 127, 128, 0x8000))
     yield "memory_far", hc(0x40, bytes(56), 0) + m(top, 2) + m(top - 512, 2, 1) + m(512, ME) + m(512, 1 << 63 | 1 << 30) + m(512, 2 | 1 << 32) + hc(
         0x4C, struct.pack("<QQII", 0, top, 0x80000000, 0), NEW
     ) + hc(0x4C, struct.pack("<QQII", 0, top - 512, 0x80000000, 0), NEW, 2, 1)
@@ -375,6 +377,9 @@ def partitions():
         yield "full_%d" % left, goes() + a(0, 1) + a(0x8A, 0, left) + a(1, 5, 4) + a(3, 1) + a(3, 5) + a(7, 0x80, 0x13) + a(0, 2) + everywhere(sim, sief, sint, on) + a(9, 0) * 4 + a(0x8A, 0, 0)
     yield "share", goes(0, 4) + goes(1, 4) + goes(2, 4) + (everywhere(x2, *start, step(14, 255), step(14, 255)) + a(10 | 0x20, 0, 0, 9)) * 6
     yield "crash", goes() + everywhere(*(wr(n, 7) for n in (23, 24)), wr(25, 0, 0xC0000000), step(8, MSR(25)), step(8, MSR(23)))
+    yield "reference_page_nowhere", goes() + everywhere(wr(4, 0xFFFFF001, 0xFF), step(8, MSR(4)))
+    for n in (7, 8, 9, 15, 19, 21):
+        yield f"traced_not_{n}", goes(0, 1) + everywhere(wr(0, 1, 1), wr(11, 1)) + a(7, 0, 0, 4) + everywhere(wr(n, 0), step(8, MSR(2)), wr(n, 0)) + a(9, 0)
     yield "nmi_root", goes() + everywhere(step(64), step(32), step(0)) * 3
 
 
@@ -490,6 +495,19 @@ def vlapics():
     yield "priority", on + mmio(0x80, 0x40) + post(0x41) + mmio(0x80, 0x50) + post(0x53) + post(0x63) + act(7) + post(0x61) + mmio(0x80, 0x70) + act(8)
 
 
+def tables():
+    """Of the target npt, no records."""
+    change = lambda op, first, n, to=0: bytes([op]) + struct.pack("<HH", first, n) + struct.pack("<I", to)[:3]
+    own = lambda op, base, size: bytes([7 | op]) + struct.pack("<HH", base, size)
+    for frames in range(6):  # more than three
+        head = bytes([2 | frames << 2])
+        yield f"split_{frames}", head + change(0x40, 0, 512, 512) + change(0, 5, 1, 9) + change(4, 7, 1) + change(0x50, 0, 512, 512) + change(4 | 16, 3, 2)
+        yield f"unsplit_{frames}", head + change(0x40, 0, 512, 512) + change(4, 7, 1) + change(4, 0, 512)
+    yield "owners_many", b"\0" + b"".join(own(0, 4 * i, 256) for i in range(290))
+    yield "owners_split", b"\0" + own(0, 0, 65535) + b"".join(own(0x20, 2 * i + 1, 16) for i in range(120)) + b"".join(own(0, 300 + 4 * i, 256) for i in range(60)) + b"".join(
+        own(0x20, 300 + 4 * i, 16) for i in range(60)) + b"".join(own(0x20, 301 + 4 * i, 0) for i in range(3))
+
+
 def register_values():
     """Of the target registers: kind, name, value."""
     def one(kind, low, high=0, name=0):
@@ -508,3 +526,4 @@ if __name__ == "__main__":
     write("partition", partitions())
     write("registers", register_values())
     write("vlapic", vlapics())
+    write("npt", tables())

@@ -2,6 +2,7 @@
 #include "hv/core/gpa.h"
 
 #include "hv/abi/regs_x86.h"
+#include "hv/core/log.h"
 #include "hv/core/owner.h"
 #include "hv/core/pfn.h"
 #include "hv/core/vp.h"
@@ -90,7 +91,8 @@ bool gpa_or32(struct partition *p, gpa_t at, uint32_t bits, uint32_t *old)
 	uint8_t *w;
 	hpa_t h;
 
-	if ((at.v & 3) != 0 || !frame_of(p, at, NPT_RW, &h)) {
+	CHECK((at.v & 3) == 0); /* of a slot or a word of flags, whatever the guest has said */
+	if (!frame_of(p, at, NPT_RW, &h)) {
 		return false;
 	}
 	w = arch_window_open(SLOT_DATA, h);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv/core/owner.h"
 
+#include "hv/core/log.h"
 #include "hv/wire/view.h"
 
 #define TYPE_USABLE 1u
@@ -64,13 +65,12 @@ bool owner_take(uint64_t base, uint64_t size, enum rd_owner owner)
 			return false;
 		}
 		ranges[i] = (struct owner_range){ base, size, owner, r.type };
-		if (after != 0 &&
-		    !insert(i + 1, (struct owner_range){ base + size, after, r.owner, r.type })) {
-			return false;
+		if (after != 0) { /* there is room for both */
+			CHECK(insert(i + 1,
+				     (struct owner_range){ base + size, after, r.owner, r.type }));
 		}
-		if (before != 0 &&
-		    !insert(i, (struct owner_range){ r.base, before, r.owner, r.type })) {
-			return false;
+		if (before != 0) {
+			CHECK(insert(i, (struct owner_range){ r.base, before, r.owner, r.type }));
 		}
 		return true;
 	}
