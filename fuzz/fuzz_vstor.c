@@ -10,6 +10,7 @@
 
 #include "tests/guest/ring_guest.h"
 #include "fuzz/oracle.h"
+#include "hv/arch/fake/fake_page.h"
 #include "hv/host/lib/start.h"
 #include "hv/host/storvsp/storvsp.h"
 
@@ -87,7 +88,7 @@ void disk_unwatch(struct storvsp *p, enum watch w)
 static void send_packet(uint16_t type, uint16_t flags, const uint8_t *head, uint32_t head_length,
 			const uint8_t *payload, uint32_t length)
 {
-	uint8_t p[2048] = { 0 };
+	static uint8_t p[2048];
 	uint16_t header8 = (uint16_t)(2 + head_length / 8),
 		 total8 = (uint16_t)(header8 + length / 8);
 	uint64_t id = 0x1000 + requests.count;
@@ -96,6 +97,7 @@ static void send_packet(uint16_t type, uint16_t flags, const uint8_t *head, uint
 	if (requests.count == SENT_MAX) {
 		return;
 	}
+	memset(p, 0, total8 * 8u);
 	memcpy(p, &type, 2);
 	memcpy(p + 2, &header8, 2);
 	memcpy(p + 4, &total8, 2);
@@ -155,7 +157,10 @@ static void make_cdb(struct script *in, uint8_t *cdb, uint8_t *length)
 
 static void send_srb(struct script *in, unsigned op)
 {
-	uint8_t v[64] = { 3, 0, 0, 0, 1 }, head[16 + 70 * 8] = { 0, 0, 0, 0, 1 };
+	uint8_t v[64] = { 3, 0, 0, 0, 1 };
+	static uint8_t head[16 + 70 * 8] = {
+		0, 0, 0, 0, 1
+	}; /* of the rest the same bytes are written each time */
 	uint32_t transfer, length, offset, count, first;
 	uint8_t where = (uint8_t)script_take(in, 1);
 
@@ -200,7 +205,7 @@ static void send_srb(struct script *in, unsigned op)
 
 static void send_raw(struct script *in, unsigned op)
 {
-	uint8_t v[1200] = { 0 }, head[64];
+	static uint8_t v[1200], head[64]; /* only the first bytes are ever written */
 	uint32_t length = (uint32_t)script_take(in, 1) * 8 % sizeof(v);
 
 	for (unsigned i = 0; i < sizeof(head); i++) {
@@ -236,7 +241,7 @@ static void check_unused(const uint8_t *p)
 
 static void take_reply(void)
 {
-	uint8_t p[512];
+	static uint8_t p[512];
 	uint64_t id;
 	bool signal;
 	uint32_t n = ring_guest_take(&from_host, p, sizeof(p), &signal);
@@ -459,11 +464,21 @@ static void drain(void)
 	once_all(&requests);
 }
 
+/* Most of it is zero still. */
+static void clear_memory(void)
+{
+	for (uint32_t page = 0; page < PAGES; page++) {
+		if (!page_zero(memory + page * 4096)) {
+			memset(memory + page * 4096, 0, 4096);
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script all = { data, size, 0 }, in;
 
-	memset(memory, 0, sizeof(memory));
+	clear_memory();
 	memset(&kept, 0, sizeof(kept));
 	once_clear(&requests);
 	watch_clear();

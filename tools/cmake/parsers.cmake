@@ -52,7 +52,7 @@ endif()
 
 # Mutators are no aim of the fuzzer: they are plain, as in AFL++'s library.
 foreach(source fuzz/mutate.c fuzz/mutate_sized.c fuzz/comparisons.c)
-	set_property(SOURCE ${CMAKE_SOURCE_DIR}/${source} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=all)
+	set_property(SOURCE ${CMAKE_SOURCE_DIR}/${source} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=all -fomit-frame-pointer -O2)
 endforeach()
 
 # Parses the words that all declarations share, into P_*, and checks them.
