@@ -43,17 +43,22 @@ static bool *known_zero(uint64_t at)
 	return pools(at, 1) ? &pool_zero[(at - FAKE_POOL_BASE) / PAGE_SIZE] : NULL;
 }
 
-static uint8_t *memory(uint64_t at)
+static void ram_make(void)
+{
+	ram = mmap(NULL, FAKE_RAM_SIZE + PFN_UNIT, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ram == MAP_FAILED) {
+		fake_fail("mmap", 0);
+	}
+	/* The heap is looked at all the time: large pages, if the kernel has them. */
+	ram += -(uintptr_t)ram % PFN_UNIT;
+	(void)madvise(ram + FAKE_REGION_BASE, FAKE_REGION_SIZE, MADV_HUGEPAGE);
+}
+
+static inline uint8_t *memory(uint64_t at)
 {
 	if (ram == NULL) {
-		ram = mmap(NULL, FAKE_RAM_SIZE + PFN_UNIT, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (ram == MAP_FAILED) {
-			fake_fail("mmap", 0);
-		}
-		/* The heap is looked at all the time: large pages, if the kernel has them. */
-		ram += -(uintptr_t)ram % PFN_UNIT;
-		(void)madvise(ram + FAKE_REGION_BASE, FAKE_REGION_SIZE, MADV_HUGEPAGE);
+		ram_make();
 	}
 	if (at >= FAKE_RAM_SIZE) {
 		fake_fail("beyond physical memory", at);
