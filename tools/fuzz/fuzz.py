@@ -71,10 +71,12 @@ def speed(target, seconds, build, wanted=0, tries=1):
     is as good as wanted. What is found goes into memory, so that no disk is measured.
     """
     best = 0
-    for _ in range(tries):
+    for number in range(1, tries + 1):
         best = max(best, speed_once(target, seconds, build))
         if best >= wanted:
             break
+        if number < tries:
+            say(f"    {best:,.0f} executions/s so far, once more: {number + 1} of {tries}")
     return best
 
 
@@ -172,6 +174,7 @@ def verb_speed(args):
     for t in each(manifest(args.build, args.names), "running"):
         aim = SPEED[t["kind"]] * args.share // 100
         rate = speed(t, args.seconds, args.build, aim, TRIES)
+        say(f"    {rate:,.0f} executions/s" + (f", below {aim:,}" if rate < aim else ""))
         rows.append({"name": t["name"], "kind": t["kind"], "executions_per_second": round(rate), "aim": aim})
         if rate < aim:
             slow.append(t["name"])
