@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Mutation of text: numbers, words, lines and the blocks that lines make by their indentation are changed, repeated, moved and left out
- * as wholes. It knows no format; half of the mutations are the engine's own.
+ * as wholes; a number that says how long the text behind an empty line is mostly still says so. It knows no format; half of the
+ * mutations are the engine's own.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@ struct edit {
 	uint8_t *data;
 	size_t size, max;
 	uint64_t random;
+	bool wrapped; /* a number is more than it was by what a narrow counter does not see */
 };
 
 struct piece {
@@ -103,7 +105,7 @@ static void change_number(struct edit *e)
 {
 	struct piece p;
 	uint64_t v = 0;
-	char text[32];
+	char text[48];
 	bool hex;
 	int n;
 
@@ -122,7 +124,18 @@ static void change_number(struct edit *e)
 
 		v = v * (hex ? 16 : 10) + (is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10u);
 	}
-	switch (any(e, 6)) {
+	switch (any(e, 7)) {
+	case 6: /* the same to who counts in 64 or 32 bits */
+		e->wrapped = true;
+		if (any(e, 2) == 0) {
+			v += 1ull << 32;
+			break;
+		}
+		n = hex ? snprintf(text, sizeof(text), "1%016llx", (unsigned long long)v)
+			: snprintf(text, sizeof(text), "1844674407%010llu",
+				   (unsigned long long)(v % (1ull << 32) + 3709551616));
+		replace(e, p, (const uint8_t *)text, (size_t)n);
+		return;
 	case 0:
 		v += 1 + any(e, 9);
 		break;
@@ -310,40 +323,108 @@ static void add_mark(struct edit *e)
 	}
 }
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
-{
-	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull };
-	uint64_t own = &mutator_for_afl != NULL ? 6 : 4;
+/* ---- a number that counts the bytes behind an empty line: how HTTP and its kin say the length of a body ---- */
 
-	if (size == 0 || any(&e, 8) >= own) {
-		return LLVMFuzzerMutate(data, size, max);
-	}
-	for (unsigned edits = 1u << any(&e, 3); edits != 0 && e.size != 0; edits--) {
-		switch (any(&e, 8)) {
-		case 0:
-		case 1:
-			change_number(&e);
-			break;
-		case 2:
-		case 3:
-			repeat(&e);
-			break;
-		case 4:
-			leave_out(&e);
-			break;
-		case 5:
-			take_over(&e);
-			break;
-		case 6:
-			lengthen(&e);
-			break;
-		default:
-			add_mark(&e);
-			break;
+static bool body_of(const struct edit *e, size_t *at)
+{
+	for (size_t i = 0; i + 1 < e->size; i++) {
+		if (e->data[i] == '\n' && e->data[i + 1] == '\n') {
+			*at = i + 2;
+			return true;
+		}
+		if (i + 3 < e->size && memcmp(e->data + i, "\r\n\r\n", 4) == 0) {
+			*at = i + 4;
+			return true;
 		}
 	}
-	if (e.size != 0 && any(&e, 4) == 0) {
-		return LLVMFuzzerMutate(data, e.size, max);
+	return false;
+}
+
+/* The which-th number of the head, or, with a length, the first that says it; *number: which one it was. */
+static bool head_number(const struct edit *e, size_t body, uint32_t which, uint64_t length,
+			struct piece *p, uint32_t *number)
+{
+	*number = 0;
+	for (size_t at = 0; at < body; at += p->n != 0 ? p->n : 1) {
+		uint64_t v = 0;
+
+		p->at = at;
+		for (p->n = 0; at + p->n < body && is_digit(e->data[at + p->n]); p->n++) {
+			v = p->n < 9 ? v * 10 + (e->data[at + p->n] - '0') : UINT64_MAX;
+		}
+		if (p->n != 0 && (length != UINT64_MAX ? v == length : *number == which)) {
+			return true;
+		}
+		*number += p->n != 0;
+	}
+	return false;
+}
+
+/* What said the length of the body says it again. */
+static void count_body(struct edit *e, uint32_t which)
+{
+	char text[24];
+	struct piece p;
+	size_t body;
+	int n;
+
+	if (body_of(e, &body) && head_number(e, body, which, UINT64_MAX, &p, &which)) {
+		n = snprintf(text, sizeof(text), "%zu", e->size - body);
+		replace(e, p, (const uint8_t *)text, (size_t)n);
+	}
+}
+
+static void one_edit(struct edit *e)
+{
+	switch (any(e, 8)) {
+	case 0:
+	case 1:
+		change_number(e);
+		break;
+	case 2:
+	case 3:
+		repeat(e);
+		break;
+	case 4:
+		leave_out(e);
+		break;
+	case 5:
+		take_over(e);
+		break;
+	case 6:
+		lengthen(e);
+		break;
+	default:
+		add_mark(e);
+		break;
+	}
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull, false };
+	uint64_t own = &mutator_for_afl != NULL ? 6 : 4;
+	uint32_t which = 0;
+	struct piece p;
+	bool counted;
+	size_t body;
+
+	if (size == 0) {
+		return LLVMFuzzerMutate(data, size, max);
+	}
+	counted = body_of(&e, &body) && head_number(&e, body, 0, size - body, &p, &which);
+	if (any(&e, 8) >= own) {
+		e.size = LLVMFuzzerMutate(data, size, max);
+	} else {
+		for (unsigned edits = 1u << any(&e, 3); edits != 0 && e.size != 0; edits--) {
+			one_edit(&e);
+		}
+		if (e.size != 0 && any(&e, 4) == 0) {
+			e.size = LLVMFuzzerMutate(data, e.size, max);
+		}
+	}
+	if (counted && !e.wrapped && e.size != 0 && any(&e, 8) != 0) {
+		count_body(&e, which);
 	}
 	if (e.size == 0) {
 		data[0] = '\n';
