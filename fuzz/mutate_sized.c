@@ -287,6 +287,7 @@ static const struct kind kinds[] = {
 struct list {
 	size_t edge[PARTS_MAX + 1]; /* of the parts; the last one is the end */
 	unsigned parts;
+	bool guessed; /* nothing in it says how many parts there are: some at a place, all of one size */
 };
 
 /* How long the part at `at` is; 0: there is none. */
@@ -329,7 +330,8 @@ static bool find_list(struct edit *e, const struct kind *k, struct list *l)
 	if (e->size > INPUT_MAX) {
 		return false;
 	}
-	if (k->stride != 0) {
+	l->guessed = k->stride != 0;
+	if (l->guessed) {
 		return list_at(e, k, any(e, e->size), l);
 	}
 	count[e->size] = 0;
@@ -374,13 +376,16 @@ static unsigned above(struct edit *e, const struct list *l, unsigned index, stru
 	memset(is_edge, 0, e->size + 1);
 	for (unsigned i = index + 1; i <= l->parts; i++) {
 		is_edge[l->edge[i]] = 1;
+		is_edge[l->edge[i] + (l->guessed && l->edge[i] < e->size)] =
+			1; /* a byte may follow */
 	}
 	is_edge[e->size] = 1;
 	for (size_t at = 0; at < last; at++) {
 		for (unsigned i = 0; i < n && count < AROUND_MAX; i++) {
 			struct field f = { at, sizes[i].width, sizes[i].big, false };
 			uint64_t v = f.at + f.width <= last ? get(e, &f) : 0;
-			bool number = v == l->parts && at + 16 >= l->edge[0];
+			bool number = (l->guessed ? v <= 32 && any(e, 2) == 0 : v == l->parts) &&
+				      at + 16 >= l->edge[0];
 
 			if (v != 0 && (number || counts_up(e, &f, v, last))) {
 				counts[count] = number;
@@ -406,8 +411,8 @@ static void change_list(struct edit *e)
 	if (!find_list(e, k, &l)) {
 		return;
 	}
-	i = (unsigned)any(e, l.parts);
-	to = any(e, 2) == 0 ? i : (unsigned)any(e, l.parts);
+	i = (unsigned)any(e, l.guessed && l.parts > 8 ? 8 : l.parts);
+	to = any(e, 2) == 0 || l.guessed ? i : (unsigned)any(e, l.parts);
 	n = l.edge[i + 1] - l.edge[i];
 	at = l.edge[i];
 	others = any(e, 8) != 0 ? above(e, &l, less ? i : to, other, counts) : 0;
@@ -429,9 +434,111 @@ static void change_list(struct edit *e)
 	}
 }
 
+/* ---- CBOR: items of an array, pairs of a map ---- */
+
+/* The head of an item: major type and argument; 0: there is none, or it is of no definite length. Else its bytes. */
+static size_t cbor_head(const struct edit *e, size_t at, unsigned *major, uint64_t *value)
+{
+	unsigned info = at < e->size ? e->data[at] & 0x1fu : 31;
+	size_t more = info < 24 ? 0 : (size_t)1 << (info - 24);
+
+	if (info > 27 || more >= e->size - at) {
+		return 0;
+	}
+	*major = e->data[at] >> 5;
+	*value = info < 24 ? info : 0;
+	for (size_t i = 0; i < more; i++) {
+		*value = *value << 8 | e->data[at + 1 + i];
+	}
+	return 1 + more;
+}
+
+/* Where the item at `at` ends; 0: it does not. */
+static size_t cbor_end(const struct edit *e, size_t at)
+{
+	for (uint64_t items = 1; items != 0; items--) {
+		unsigned major = 0;
+		uint64_t value = 0;
+		size_t n = cbor_head(e, at, &major, &value);
+
+		if (n == 0 || ((major == 2 || major == 3) && value > e->size - at - n) ||
+		    ((major == 4 || major == 5) && value > e->size)) {
+			return 0;
+		}
+		at += n + (major == 2 || major == 3 ? (size_t)value : 0);
+		items += major == 4 ? value : major == 5 ? 2 * value : major == 6 ? 1 : 0;
+	}
+	return at;
+}
+
+/* An array or a map that is not empty, its items or pairs as a list; false: none was found. */
+static bool find_items(struct edit *e, struct list *l, struct field *count)
+{
+	for (unsigned tries = 0; tries < 400; tries++) {
+		size_t at = any(e, e->size), next;
+		unsigned major = e->data[at] >> 5, each = major == 5 ? 2 : 1;
+
+		l->guessed = false;
+		*count = (struct field){ at, 1, false, true };
+		if (major < 4 || major > 5 || get(e, count) == 0 || get(e, count) > 23) {
+			continue;
+		}
+		next = at + 1;
+		for (l->parts = 0; next != 0 && l->parts < get(e, count); l->parts++) {
+			l->edge[l->parts] = next;
+			for (unsigned i = 0; next != 0 && i < each; i++) {
+				next = cbor_end(e, next);
+			}
+		}
+		if (next != 0) {
+			l->edge[l->parts] = next;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* An item, or a pair, is there again, or is gone; what counts items, and bytes around them, follows. */
+static bool change_items(struct edit *e)
+{
+	static struct list l;
+	struct field count, other[AROUND_MAX + 1];
+	bool counts[AROUND_MAX + 1], less = any(e, 4) == 0;
+	unsigned i, others, times, done = 0;
+	size_t n, at;
+
+	if (!find_items(e, &l, &count)) {
+		return false;
+	}
+	i = (unsigned)any(e, l.parts);
+	at = l.edge[i];
+	n = l.edge[i + 1] - at;
+	times = any(e, 3) == 0 ? 1 + (unsigned)any(e, 24) : 1;
+	others = above(e, &l, i, other, counts);
+	if (less) {
+		close_at(e, at, n);
+		done = 1;
+	}
+	for (; !less && done < times && l.parts + done < 23 && open_at(e, at, n); done++) {
+		memcpy(e->data + at, e->data + at + n, n);
+		if (any(e, 2) == 0) { /* another one */
+			e->data[at + any(e, n)] ^= (uint8_t)(1u << any(e, 8));
+		}
+	}
+	for (unsigned j = 0; j < others; j++) {
+		uint64_t v = get(e, &other[j]);
+
+		if (!counts[j]) {
+			put(e, &other[j], less ? v - done * n : v + done * n);
+		}
+	}
+	put(e, &count, less ? l.parts - 1 : l.parts + done);
+	return true;
+}
+
 static void one_edit(struct edit *e)
 {
-	unsigned kind = (unsigned)any(e, 13);
+	unsigned kind = (unsigned)any(e, 15);
 	struct field f;
 
 	if (kind < 8 && !find(e, &f)) {
@@ -461,6 +568,12 @@ static void one_edit(struct edit *e)
 	case 10:
 	case 11:
 		change_list(e);
+		break;
+	case 12:
+	case 13:
+		if (!change_items(e)) {
+			set_number(e);
+		}
 		break;
 	default:
 		if (any(e, 2) == 0) {
