@@ -77,6 +77,17 @@ static uint64_t page(uint32_t unit, uint32_t i)
 	return 1 + unit * UNIT_PAGES + (i * 5 + 3) % UNIT_PAGES;
 }
 
+/* For one more channel: those that nobody offers take room, too, until they are closed. */
+static bool room(void)
+{
+	uint32_t open = 0;
+
+	for (uint32_t i = 0; i < CHAN_MAX; i++) {
+		open += set.chan[i].open;
+	}
+	return open < CHAN_MAX;
+}
+
 static void open_channel(uint32_t unit)
 {
 	union {
@@ -85,7 +96,7 @@ static void open_channel(uint32_t unit)
 	} m;
 	struct guest *g = &guest[unit];
 	struct pm_open o = { .unit = unit, .gpadl = GPADL, .downstream = RING_PAGES };
-	int fd = g->open ? -1 : proc_fd();
+	int fd = g->open || !room() ? -1 : proc_fd();
 
 	if (fd < 0) {
 		return;

@@ -389,6 +389,9 @@ static void other(unsigned arg)
 		others_come = true;
 		break;
 	default: /* input or output to a unit is under way */
+		if (busy != NULL) {
+			busy->count = 1; /* it is no longer */
+		}
 		busy = unit_used[arg >> 2] ? &unit_page[(arg >> 2) * RD_UNIT_PAGES] : NULL;
 		if (busy != NULL) {
 			busy->count = 2;

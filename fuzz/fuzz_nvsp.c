@@ -432,11 +432,12 @@ static void burst(struct script *in_script)
 /* A buffer of which the pages are no memory, or too few for its length: nobody let that through, and the session holds nevertheless. */
 static void odd_buffer(struct script *in_script)
 {
-	static uint64_t pfn[GUEST_RECEIVE_PAGES];
+	static uint64_t pfns[2][GUEST_RECEIVE_PAGES];
 	uint32_t how = (uint32_t)script_take(in_script, 1), page = how >> 3 & 7;
 	struct nvsp_gpadl *buffer = &io.gpadl[(how & 1) != 0 ? 7 : 3];
+	uint64_t *pfn = pfns[how & 1];
 
-	memcpy(pfn, buffer->pfn, buffer->pages * sizeof(pfn[0]));
+	memmove(pfn, buffer->pfn, buffer->pages * sizeof(pfn[0]));
 	buffer->pfn = pfn;
 	tampered = true;
 	switch (how >> 1 & 3) {

@@ -181,7 +181,7 @@ bool gmem_copy_out(const struct gmem *m, uint64_t gpa, const void *from, size_t 
 
 	if (watch.on) {
 		count(len);
-		check_write(gpa, len);
+		check_write(gpa, gmem_check(m, gpa, len) ? len : 0); /* the others are refused */
 		if (!watch.stale) {
 			oracle_clean(from, len);
 		}

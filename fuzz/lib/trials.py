@@ -193,7 +193,7 @@ def _libfuzzer(bench, seeds, seed, budget, place, seen):
         part = min(budget - spent, 20.0 * 2 ** (slices // 2))
         argv = [bench.program("libfuzzer"), *libfuzzer_flags(bench.target, Limits), f"-seed={seed + slices}", "-print_final_stats=1",
                 f"-use_value_profile={slices % 2}", f"-artifact_prefix={art}/", "-reload=0", corpus, seeds]
-        took, _ = watch(argv, bench.environment(), place / "log", part, lambda: None)
+        took, _ = watch(argv, environment(place), place / "log", part, lambda: None)
         spent, slices = spent + max(took, 0.2), slices + 1
         for found in art.iterdir():
             if found.name.startswith("slow-unit-"):
@@ -207,11 +207,11 @@ def _libfuzzer(bench, seeds, seed, budget, place, seen):
 
 def _afl(bench, seeds, seed, budget, place, seen):
     out = place / "afl"
-    env = bench.environment(AFL_NO_UI="1", AFL_SKIP_CPUFREQ="1", AFL_NO_AFFINITY="1", AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1",
-                            AFL_SKIP_CRASHES="1", AFL_NO_CRASH_README="1", AFL_NO_COLOR="1", AFL_FORKSRV_INIT_TMOUT="20000",
-                            AFL_HANG_TMOUT=str(TIMEOUT * 1000), AFL_FAST_CAL="1", AFL_TESTCACHE_SIZE="20",
-                            ASAN_OPTIONS="abort_on_error=1:symbolize=0:detect_leaks=0",
-                            UBSAN_OPTIONS="abort_on_error=1:symbolize=0")
+    env = environment(place, AFL_NO_UI="1", AFL_SKIP_CPUFREQ="1", AFL_NO_AFFINITY="1", AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1",
+                      AFL_SKIP_CRASHES="1", AFL_NO_CRASH_README="1", AFL_NO_COLOR="1", AFL_FORKSRV_INIT_TMOUT="20000",
+                      AFL_HANG_TMOUT=str(TIMEOUT * 1000), AFL_FAST_CAL="1", AFL_TESTCACHE_SIZE="20",
+                      ASAN_OPTIONS="abort_on_error=1:symbolize=0:detect_leaks=0",
+                      UBSAN_OPTIONS="abort_on_error=1:symbolize=0")
     env.update(afl_mutator(bench.target))
     argv = [AFL_FUZZ, "-i", seeds, "-o", out, "-s", str(seed), "-t", "5000", "-m", "none"]
     if bench.target.max_len:
