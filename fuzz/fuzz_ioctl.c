@@ -29,9 +29,11 @@ static struct {
 static bool hv_port[PORTS];
 static uint32_t fail_call; /* countdown to a hypercall that fails */
 static uint16_t fail_status;
-static uint32_t stall; /* so many calls make no progress */
-static unsigned how;   /* the machine that the module is loaded in, see load() */
+static uint32_t stall;   /* so many calls make no progress */
+static unsigned how;     /* the machine that the module is loaded in, see load() */
+static unsigned how_not; /* which word of the signature is another's; 4: there is no hypervisor */
 
+#define REP_MAX 0xfffu /* elements of a rep call: TLFS 3.7 */
 /* Statuses that the hypervisor does not have: it counts wrongly, it makes no progress. */
 #define STATUS_MISCOUNTS 0x100u
 #define STATUS_STALLS 0xffu
@@ -127,10 +129,10 @@ void rd_synic_exit(void)
 
 void cpuid(u32 leaf, u32 *a, u32 *b, u32 *c, u32 *d)
 {
-	*a = leaf;
-	*b = how == 1 ? 0 : RD_CPUID_EBX;
-	*c = RD_CPUID_ECX;
-	*d = RD_CPUID_EDX;
+	*a = leaf - (how == 1 && how_not == 1);
+	*b = how == 1 && how_not == 0 ? 0 : RD_CPUID_EBX;
+	*c = how == 1 && how_not == 2 ? 0 : RD_CPUID_ECX;
+	*d = how == 1 && how_not == 3 ? 0 : RD_CPUID_EDX;
 }
 
 /* ---- the hypervisor ---- */
@@ -310,6 +312,34 @@ static void check_alive(u16 code, uint64_t id)
 	}
 }
 
+/* What the hypervisor is told; of other calls their partition alone, as more may be an address. */
+static void told(u16 code, const void *in, uint32_t count)
+{
+	size_t n = sizeof(uint64_t);
+
+	switch (code) {
+	case HVCALL_POST_MESSAGE_DIRECT:
+		n = sizeof(struct hv_post_message_direct);
+		break;
+	case HVCALL_SIGNAL_EVENT_DIRECT:
+		n = sizeof(struct hv_signal_event_direct);
+		break;
+	case HVCALL_INSTALL_INTERCEPT:
+		n = sizeof(struct hv_install_intercept);
+		break;
+	case HVCALL_CONNECT_PORT:
+		n = sizeof(struct hv_connect_port);
+		break;
+	case HVCALL_SET_VP_REGISTERS:
+		n = sizeof(struct hv_vp_registers) + count * sizeof(struct hv_register_assoc);
+		break;
+	default:
+		break;
+	}
+	oracle_said_number(code);
+	oracle_said(in, n);
+}
+
 /* The rest of a rep call is done in up to three pieces. */
 u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 {
@@ -317,12 +347,13 @@ u64 rd_vmmcall(u64 control, phys_addr_t in, phys_addr_t out)
 	u16 code = (u16)control;
 	uint32_t count = control >> 32 & 0xfff, start = control >> 48 & 0xfff, now = count;
 
+	told(code, (const void *)(uintptr_t)in, count);
 	/* What the hypervisor does not let go is lost for good, for the next input, too: partitions go slowly, ports always. */
 	if (fail_call != 0 && code != HVCALL_DELETE_PORT && --fail_call == 0) {
 		bool end = code == HVCALL_DELETE_PARTITION || code == HVCALL_FINALIZE_PARTITION;
 
 		if (count != 0 && fail_status == STATUS_MISCOUNTS) {
-			return (u64)(count + 1) << 32;
+			return (u64)(start != 0 ? start - 1 : count + 1) << 32;
 		}
 		stall = fail_status == STATUS_STALLS ? 1100 : 0;
 		return (end || stall != 0 ? TIME_OUT : fail_status) | (u64)start << 32;
@@ -487,6 +518,7 @@ static void ioctl_file(struct script *s, unsigned index)
 	command_now = command;
 	r = f->fops->unlocked_ioctl(&f->file, command, (uintptr_t)ko_user + at);
 	command_now = 0;
+	oracle_said_number((uint64_t)r);
 	ko_call();
 	ko.may_lock = false;
 	ORACLE(r >= -ERESTARTSYS && r < (long)KO_FILES, "no error number");
@@ -513,8 +545,9 @@ static void read_write(struct script *s, unsigned index, bool out)
 		r = f->fops->read(&f->file, (char *)ko_user + at, size, &offset);
 	}
 	if (f->fops->poll != NULL) {
-		(void)f->fops->poll(&f->file, NULL);
+		oracle_said_number(f->fops->poll(&f->file, NULL));
 	}
+	oracle_said_number((uint64_t)r);
 	ko_call();
 	ORACLE(r >= -ERESTARTSYS && r <= (ssize_t)size, "more bytes than were asked for");
 }
@@ -524,6 +557,7 @@ static void map(struct script *s, unsigned index)
 	struct ko_file *f = file_at(index);
 	struct vm_area_struct v = { .vm_start = 0x10000, .vm_flags = script_take(s, 1) & 7 };
 	struct vm_fault fault = { .vma = &v };
+	int r;
 
 	v.vm_pgoff = script_take(s, 2) << ((v.vm_flags & 2) != 0 ? 44 : 0);
 	v.vm_end = v.vm_start + script_take(s, 2) * PAGE_SIZE;
@@ -532,7 +566,9 @@ static void map(struct script *s, unsigned index)
 	}
 	v.vm_file = &f->file;
 	ko_call();
-	if (f->fops->mmap(&f->file, &v) != 0) {
+	r = f->fops->mmap(&f->file, &v);
+	oracle_said_number((uint64_t)r);
+	if (r != 0) {
 		ko_call();
 		return;
 	}
@@ -542,7 +578,9 @@ static void map(struct script *s, unsigned index)
 	       "a page of the hypervisor that a process may write");
 	if (v.vm_ops != NULL) {
 		fault.pgoff = v.vm_pgoff + script_take(s, 2) % (vma_pages(&v) + 2);
-		if (v.vm_ops->fault(&fault) == 0) {
+		r = (int)v.vm_ops->fault(&fault);
+		oracle_said_number((uint64_t)r);
+		if (r == 0) {
 			ORACLE(--fault.page->count == 1 + (fault.page == busy),
 			       "a page that others have"); /* and unmapped */
 		}
@@ -647,8 +685,25 @@ static void act(struct script *s)
 	}
 }
 
+/* What no request leads to: the module's own calls are within these bounds. */
+static void check_bounds(void)
+{
+	static uint8_t page[PAGE_SIZE + 8];
+	struct rd_pages pages = { .in = page, .out = page };
+
+	ORACLE(rd_hypercall_rep(HVCALL_SET_VP_REGISTERS, page, NULL, 0) == -EINVAL &&
+		       rd_hypercall_rep(HVCALL_SET_VP_REGISTERS, page, NULL, REP_MAX + 1) ==
+			       -EINVAL,
+	       "a rep call of none, or of too many");
+	mutex_lock(&pages.lock);
+	ORACLE(rd_hypercall(&pages, RD_HVCALL_READ_LOG, page, sizeof(page)) == -EINVAL,
+	       "input that does not fit in a page");
+	mutex_unlock(&pages.lock);
+}
+
 static void finish(void)
 {
+	check_bounds();
 	stall = fail_call = ko.fail_alloc = ko.fail_fd = ko.fail_copy = ko.fail_signal = 0;
 	others_come = false;
 	ko.meanwhile = NULL;
@@ -673,6 +728,8 @@ static void finish(void)
 /* Loads the module, where something is missing or fails. false: it does not load, and nothing is left of it. */
 static bool load(unsigned arg)
 {
+	how_not = arg >> 3 & 7;
+	ko.bare = (arg & 7) == 1 && how_not == 4;
 	how = arg &
 	      7; /* 1 no Redoubt, 2 another ABI, 3 no interrupts, 4 no name, 5 no queue, 6 not the administrator */
 	ko.fail_alloc = (arg & 0x80) != 0 ? 1 + (arg >> 3 & 15) : 0;

@@ -346,6 +346,11 @@ int misc_register(struct miscdevice *d)
 	return ko.fail_misc ? -ENODEV : 0;
 }
 
+bool boot_cpu_has(int what)
+{
+	return what != X86_FEATURE_HYPERVISOR || !ko.bare;
+}
+
 bool capable(int what)
 {
 	ORACLE(what == CAP_SYS_ADMIN, "another capability");

@@ -276,7 +276,7 @@ void misc_deregister(struct miscdevice *d);
 #define CAP_SYS_ADMIN 21
 bool capable(int what);
 #define X86_FEATURE_HYPERVISOR 0
-#define boot_cpu_has(x) true
+bool boot_cpu_has(int what);
 void cpuid(u32 leaf, u32 *a, u32 *b, u32 *c, u32 *d);
 
 /* ---- mappings ---- */

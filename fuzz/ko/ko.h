@@ -21,6 +21,7 @@ struct ko {
 	uint32_t fail_signal;                    /* the same, to a signal */
 	bool may_lock; /* locks may be held while the user's memory is touched */
 	bool fail_misc, fail_queue, unable; /* to register, to make a queue, to administer */
+	bool bare;                          /* the machine has no hypervisor */
 	void (*meanwhile)(
 		void); /* what another thread does while the next one waits for a lock, once */
 	struct miscdevice *device;

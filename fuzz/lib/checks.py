@@ -9,6 +9,7 @@ import re
 IF = re.compile(r"\bif \(")
 ACCEPTS = re.compile(r"return (true|\w*(_OK|_SUCCESS|_EMPTY|_EVENT|_END|_FORWARD))?;$")
 REFUSES = re.compile(r"return( false| NULL| 0| -1| \".*\"| [a-z]\w*\(.*\))?;$")
+KERNEL = re.compile(r"\n\t+(return( -E[A-Z]+| error| NULL| false)?;)\n(?!\t+else\b)")  # the style of Linux: no braces around one statement
 MARKS = re.compile(r"\w+(->|\.)(bad|full) = true;$")
 CONSTANT = re.compile(r"return [A-Z][A-Z0-9_]+;$")
 FUNCTION = re.compile(r"^(?!typedef|#|\}|/)((?:static |inline |const |struct |enum |unsigned |\w+ )+\**)(\w+)\(([^{};]*?)\)\n\{\n(.*?)^\}", re.M | re.S)
@@ -84,6 +85,18 @@ class Numbered:
             body = self._entry(params) + self._returns(kind, body)
         return head + body + "}"
 
+    @staticmethod
+    def _refuses(rest, constants):
+        """What follows a condition is a block that ends in a refusal, and no else."""
+        if not rest.startswith(" {"):
+            return False
+        close = closing(rest, 1)
+        ends = rest[2:close].rstrip()
+        said = " ".join(ends[ends.rfind("return"):].split()) if "return" in ends else ""
+        if rest[close:].startswith("} else") or not ends.strip() or ACCEPTS.match(said) and said != "return;":
+            return False
+        return REFUSES.match(said) or MARKS.search(ends) or constants and CONSTANT.match(said)
+
     def _checks(self, body, line, kind):
         out, at, is_bool = [], 0, "bool" in kind
         constants = "enum" in kind or "uint32_t" in kind
@@ -94,15 +107,7 @@ class Numbered:
             if match[0] == "if (":
                 end = closing(body, match.end() - 1)
                 rest = body[end + 1:]
-                if not rest.startswith(" {") or body[:match.start()].rstrip().endswith("else"):
-                    continue
-                close = closing(rest, 1)
-                last = rest[2:close].strip().splitlines()[-1].strip() if rest[2:close].strip() else ""
-                ends = rest[2:close].rstrip()
-                statement = ends[ends.rfind("return"):] if "return" in ends else ""
-                said = " ".join(statement.split())
-                if rest[close:].startswith("} else") or not last or ACCEPTS.match(said) and said != "return;" or not (
-                        REFUSES.match(said) or MARKS.search(ends) or constants and CONSTANT.match(said)):
+                if body[:match.start()].rstrip().endswith("else") or not (KERNEL.match(rest) or self._refuses(rest, constants)):
                     continue
                 parts = operands(body[match.end():end])
                 new = "||".join(self._wrap(p, "PLANTED_REFUSES", here + body.count("\n", match.end(), match.end() + sum(
