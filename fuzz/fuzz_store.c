@@ -56,7 +56,7 @@ ssize_t pwrite(int fd, const void *from, size_t n, off_t at)
 	if (fd != LOG_FD) {
 		return syscall(SYS_pwrite64, fd, from, n, at);
 	}
-	ORACLE(!s.failed && at >= 0 && (uint64_t)at + n <= STORE_BYTES_MAX,
+	ORACLE(!broken && !s.failed && at >= 0 && (uint64_t)at + n <= STORE_BYTES_MAX,
 	       "behind the end of the log");
 	part = fails(n);
 	if (part != -2) {
