@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/wire/mem.h"
 #include "hv/wire/tcglog.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -63,6 +64,23 @@ static void check_refused(const uint8_t *log, size_t size)
 	}
 }
 
+/* An event that was taken, counted once more: digests of the header's sizes, then as many bytes as it says. */
+static uint64_t event_bytes(const struct tcglog *l, const uint8_t *p)
+{
+	uint64_t at = 12;
+
+	for (uint32_t n = le32(p + 8); n != 0; n--) {
+		uint32_t i = 0;
+
+		while (i < l->alg_count && l->alg[i].id != le16(p + at)) {
+			i++;
+		}
+		CHECK(i < l->alg_count);
+		at += 2u + l->alg[i].size;
+	}
+	return at + 4 + le32(p + at);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *log = malloc(size == 0 ? 1 : size);
@@ -84,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (n == 0) {
 				break;
 			}
-			CHECK(n >= 16 && n <= size - at);
+			CHECK(n >= 16 && n <= size - at && n == event_bytes(&l, log + at));
 			last = at;
 			at += n;
 		}

@@ -471,13 +471,94 @@ static size_t cbor_end(const struct edit *e, size_t at)
 	return at;
 }
 
+/*
+ * One head out of all of them, of the input or of what lies in one of its byte strings, with one of the major types in `of`; SIZE_MAX:
+ * there is none.
+ */
+static size_t pick_head(struct edit *e, unsigned of)
+{
+	size_t at = 0, end = e->size, chosen = SIZE_MAX, inner = SIZE_MAX, inner_end = 0;
+	uint64_t seen = 0, strings = 0;
+
+	for (unsigned round = 0; round < 2; round++) {
+		while (at < end) {
+			unsigned major = 0;
+			uint64_t value = 0;
+			size_t n = cbor_head(e, at, &major, &value);
+
+			if (n == 0 || (major == 2 && value > end - at - n)) {
+				break;
+			}
+			if ((of >> major & 1) != 0 && any(e, ++seen) == 0) {
+				chosen = at;
+			}
+			if (round == 0 && major == 2 && value > 8 && any(e, ++strings) == 0) {
+				inner = at + n;
+				inner_end = at + n + (size_t)value;
+			}
+			at += n + (major == 2 || major == 3 ? (size_t)value : 0);
+		}
+		if (inner == SIZE_MAX || any(e, 2) == 0) {
+			break;
+		}
+		at = inner;
+		end = inner_end;
+		seen = 0;
+	}
+	return chosen;
+}
+
+/* An integer is another one, in its shortest form; or the same to who keeps fewer bits of it. */
+static bool change_integer(struct edit *e)
+{
+	size_t at = pick_head(e, 1u << 0 | 1u << 1), was, n;
+	unsigned major = 0;
+	uint64_t v = 0;
+
+	if (at == SIZE_MAX) {
+		return false;
+	}
+	was = cbor_head(e, at, &major, &v);
+	switch (any(e, 3)) {
+	case 0:
+		v += 1ull << (8u << any(e, 3));
+		break;
+	case 1:
+		v += any(e, 5) - 2;
+		break;
+	default:
+		v = boundary_of(e->random >> 3);
+		break;
+	}
+	n = v < 24 ? 1 : v <= 0xff ? 2 : v <= 0xffff ? 3 : v <= 0xffffffff ? 5 : 9;
+	if (n < was) {
+		close_at(e, at, was - n);
+	} else if (!open_at(e, at, n - was)) {
+		return false;
+	}
+	e->data[at] = (uint8_t)(major << 5 | (n == 1   ? v
+					      : n == 2 ? 24
+					      : n == 3 ? 25
+					      : n == 5 ? 26
+						       : 27));
+	for (size_t i = 1; i < n; i++) {
+		e->data[at + i] = (uint8_t)(v >> 8 * (n - 1 - i));
+	}
+	return true;
+}
+
 /* An array or a map that is not empty, its items or pairs as a list; false: none was found. */
 static bool find_items(struct edit *e, struct list *l, struct field *count)
 {
-	for (unsigned tries = 0; tries < 400; tries++) {
-		size_t at = any(e, e->size), next;
-		unsigned major = e->data[at] >> 5, each = major == 5 ? 2 : 1;
+	for (unsigned tries = 0; tries < 8; tries++) {
+		size_t at = pick_head(e, 1u << 4 | 1u << 5), next;
+		unsigned major, each;
 
+		if (at == SIZE_MAX) {
+			return false;
+		}
+		major = e->data[at] >> 5;
+		each = major == 5 ? 2 : 1;
 		l->guessed = false;
 		*count = (struct field){ at, 1, false, true };
 		if (major < 4 || major > 5 || get(e, count) == 0 || get(e, count) > 23) {
@@ -571,7 +652,7 @@ static void one_edit(struct edit *e)
 		break;
 	case 12:
 	case 13:
-		if (!change_items(e)) {
+		if (!(any(e, 2) == 0 ? change_items(e) : change_integer(e))) {
 			set_number(e);
 		}
 		break;
