@@ -103,8 +103,8 @@ static int highest_bit(const uint32_t words[8], uint32_t summary)
 	if (summary == 0) {
 		return -1;
 	}
-	w = 31u -
-	    (unsigned)__builtin_clz(summary); /* its word has a bit: vlapic_serve, vlapic_eoi */
+	/* The word of a bit of the summary has one, too: vlapic_serve, vlapic_eoi. */
+	w = 31u - (unsigned)__builtin_clz(summary);
 	return (int)(w * 32 + 31u - (unsigned)__builtin_clz(words[w & 7]));
 }
 

@@ -46,8 +46,8 @@ static bool read_ppi(const uint8_t *p, uint32_t size, struct rndis_packet *out)
 {
 	uint32_t type = le32(p + 4), offset = le32(p + 8), value;
 
-	if (offset < PPI_HEADER ||
-	    offset > size) { /* nor is one that is too small for its header */
+	/* So one that is too small for its header is refused, too. */
+	if (offset < PPI_HEADER || offset > size) {
 		return false;
 	}
 	if ((type & PPI_INTERNAL) != 0 ||

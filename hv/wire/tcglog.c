@@ -96,8 +96,7 @@ uint32_t tcglog_event_size(const struct tcglog *l, const uint8_t *p, size_t n)
 			return 0;
 		}
 		seen |= 1u << k;
-		at += 2u +
-		      l->alg[k].size; /* at most 64; whether it is all there is looked at next */
+		at += 2u + l->alg[k].size; /* whether it is all there is looked at next */
 	}
 	if (!range_within(at, 4, n)) {
 		return 0;
