@@ -24,6 +24,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define LARGE ((4u << 20) + 2) /* more than the manager keeps for a client */
 #define LOG_PATH "/nowhere/redoubt/fuzz.log"
 #define CLIENTS 18u
 #define MACHINES 3u
@@ -57,6 +58,7 @@ static bool exists[MACHINES];
 static uint32_t fail_vm, fail_keep, fail_open, fail_send, fail_watch, fail_text, large_ps,
 	fail_memory;                  /* countdowns */
 static int send_error, receive_error; /* receive_error: of the next; 0: none */
+static bool large_text;               /* of the next answer */
 static bool in_manager;               /* its code runs, not this file's */
 static unsigned
 	start_fails; /* 1 a name too long, 2 another manager is there, 3 bind, 4 listen, 5 and 6 no socket */
@@ -272,9 +274,24 @@ void *__wrap_realloc(void *p, size_t n)
 char *__real_json_dumps(const json_t *json, size_t flags);
 char *__wrap_json_dumps(const json_t *json, size_t flags);
 
+/* The text of a large answer is made here: jansson would be at it for a hundred times as long. */
 char *__wrap_json_dumps(const json_t *json, size_t flags)
 {
-	return fails(&fail_text) ? NULL : __real_json_dumps(json, flags);
+	char *text;
+
+	if (fails(&fail_text)) {
+		return NULL;
+	}
+	if (!large_text) {
+		return __real_json_dumps(json, flags);
+	}
+	large_text = false;
+	text = malloc(LARGE);
+	if (text != NULL) {
+		memset(text, 'x', LARGE - 1);
+		text[LARGE - 1] = '\0';
+	}
+	return text;
 }
 
 /* ---- the manager's other parts ---- */
@@ -459,12 +476,7 @@ bool keep_remove(const char *name, char *why, size_t room)
 
 json_t *answer_ps(const struct vm *vm)
 {
-	static char large[5 << 20];
-
-	if (fails(&large_ps)) {
-		memset(large, 'x', sizeof(large) - 1);
-		return json_pack("{s:b, s:s}", "ok", 1, "text", large);
-	}
+	large_text = fails(&large_ps);
 	return json_pack("{s:b, s:b}", "ok", 1, "one", vm != NULL);
 }
 
@@ -666,6 +678,7 @@ static void finish(void)
 	receive_error = 0;
 	fail_send = fail_open = fail_vm = fail_keep = fail_watch = 0;
 	fail_text = large_ps = fail_memory = 0;
+	large_text = false;
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		client[i].room = 16u << 20;
 	}
