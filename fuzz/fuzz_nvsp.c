@@ -443,6 +443,7 @@ static void odd_buffer(struct script *in_script)
 	switch (how >> 1 & 3) {
 	case 0:
 		pfn[page % buffer->pages] = GUEST_PAGES + page;
+		watch_writable(GUEST_PAGES + page); /* it may try */
 		break;
 	case 1:
 		pfn[page % buffer->pages] = 1ull << 52 | GUEST_SCRATCH;

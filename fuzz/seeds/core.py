@@ -503,9 +503,9 @@ def tables():
         head = bytes([2 | frames << 2])
         yield f"split_{frames}", head + change(0x40, 0, 512, 512) + change(0, 5, 1, 9) + change(4, 7, 1) + change(0x50, 0, 512, 512) + change(4 | 16, 3, 2)
         yield f"unsplit_{frames}", head + change(0x40, 0, 512, 512) + change(4, 7, 1) + change(4, 0, 512)
-    yield "owners_many", b"\0" + b"".join(own(0, 4 * i, 256) for i in range(290))
-    yield "owners_split", b"\0" + own(0, 0, 65535) + b"".join(own(0x20, 2 * i + 1, 16) for i in range(120)) + b"".join(own(0, 300 + 4 * i, 256) for i in range(60)) + b"".join(
-        own(0x20, 300 + 4 * i, 16) for i in range(60)) + b"".join(own(0x20, 301 + 4 * i, 0) for i in range(3))
+    yield "owners_many", b"\0" + b"".join(own(0, 4 * i, 256) for i in range(132))
+    yield "owners_split", b"\0" + own(0, 0, 65535) + b"".join(own(0x20, 2 * i + 1, 16) for i in range(63)) + own(0, 300, 256) + own(
+        0x20, 200, 16) + own(0x20, 128, 16) + own(0x20, 128, 0)
 
 
 def register_values():
