@@ -66,6 +66,7 @@ static void put(struct edit *e, const struct field *f, uint64_t v)
 static bool find(struct edit *e, struct field *f)
 {
 	static const unsigned widths[] = { 1, 1, 2, 2, 4, 4, 8 };
+	size_t head = e->size < 64 ? e->size : 64; /* headers come first */
 
 	for (unsigned tries = 0; tries < 24 && e->size != 0; tries++) {
 		uint64_t v;
@@ -73,7 +74,7 @@ static bool find(struct edit *e, struct field *f)
 		f->head = any(e, 4) == 0;
 		f->width = f->head ? 1 : widths[any(e, sizeof(widths) / sizeof(widths[0]))];
 		f->big = any(e, 2) == 0;
-		f->at = any(e, e->size);
+		f->at = any(e, any(e, 3) == 0 ? head : e->size);
 		if (f->width > e->size - f->at) {
 			continue;
 		}
@@ -135,6 +136,8 @@ static void resize(struct edit *e, const struct field *f)
 	struct field other[AROUND_MAX];
 	uint64_t v = get(e, f), few = any(e, 4);
 	unsigned others;
+
+	n = any(e, 4) == 0 ? (size_t)4 << any(e, 4) : n; /* parts are aligned, mostly */
 
 	if (v > e->size - begin) {
 		begin = f->at; /* a size that counts itself */
