@@ -50,6 +50,8 @@ static struct slot {       /* a process */
 	int code, status;    /* of its end */
 	struct inbox *inbox; /* INBOX of them */
 	uint32_t head, tail;
+	uint64_t second; /* and how many of its messages were heard in it */
+	uint32_t heard;
 	bool closed; /* its end of the control socket */
 	char *log;   /* LOG_MAX bytes */
 	uint32_t log_size, log_times;
@@ -606,6 +608,9 @@ static void hear(struct slot *s)
 	if (vm != NULL) {
 		was = vm->status;
 	}
+	s->heard = (s->second == now / 1000 ? s->heard : 0) + (s->head != s->tail);
+	s->second = now / 1000;
+	ORACLE(s->heard <= 64 + 1, "a process keeps the manager busy");
 	p->control.ready(&p->control, 1);
 	if (vm != NULL) {
 		ORACLE(same_but(&was, &vm->status, p->program, p->index),
