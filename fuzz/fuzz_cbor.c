@@ -69,7 +69,7 @@ static void look(const struct cbor_in *now, unsigned int major)
 		CHECK_FUZZ((uint64_t)cbor_take_int(&same) == (n > INT64_MAX ? 0 : n));
 		CHECK_FUZZ(same.bad == (in.bad || n > INT64_MAX));
 		same = *now;
-		cbor_need_int(&same, (int64_t)n + 1);
+		cbor_need_int(&same, (int64_t)(n + 1));
 		CHECK_FUZZ(same.bad);
 	}
 }
