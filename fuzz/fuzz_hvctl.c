@@ -165,14 +165,15 @@ static void print(const struct manager_answer *a)
 		ORACLE(text[i] == '\n' || (text[i] >= 0x20 && text[i] < 0x7f + ((how & 3) == 3)),
 		       "no text is printed");
 	}
+	oracle_said(text, n);
 	free(text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char buffer[4096];
+	static char buffer[4096], said[8192], said_buffer[4096];
 	static FILE *null;
-	FILE *real = stderr;
+	FILE *real = stderr, *errors = NULL;
 	struct manager_answer a;
 	char path[200] = "/run/fuzz";
 
@@ -196,7 +197,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((how & 0xf0) == 0x70) {
 		memset(path, 'a', sizeof(path) - 1);
 	}
-	stderr = null;
+	if (oracle_verdict != NULL) { /* what it says against an answer */
+		memset(said, 0, sizeof(said));
+		errors = fmemopen(said, sizeof(said), "w");
+		CHECK_FUZZ(errors != NULL &&
+			   setvbuf(errors, said_buffer, _IOFBF, sizeof(said_buffer)) == 0);
+	}
+	stderr = errors != NULL ? errors : null;
 	heap_begin();
 	if (manager_ask(path, (how & 0xf0) == 0x80 ? NULL : json_pack("{s:s}", "verb", "list"),
 			&a)) {
@@ -207,6 +214,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	stderr = real;
 	heap_end();
+	if (errors != NULL) {
+		(void)fclose(errors);
+		oracle_said(said, sizeof(said));
+	}
 	for (unsigned i = 0; i < FDS; i++) {
 		ORACLE(!is_open[i], "a descriptor was not closed");
 	}

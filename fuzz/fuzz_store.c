@@ -58,6 +58,8 @@ ssize_t pwrite(int fd, const void *from, size_t n, off_t at)
 	}
 	ORACLE(!broken && !s.failed && at >= 0 && (uint64_t)at + n <= STORE_BYTES_MAX,
 	       "behind the end of the log");
+	oracle_said_number((uint64_t)at);
+	oracle_said(from, n < 64 ? n : 64);
 	part = fails(n);
 	if (part != -2) {
 		n = part > 0 ? (size_t)part : 0;
@@ -88,6 +90,7 @@ int ftruncate(int fd, off_t size)
 	if (fd != LOG_FD) {
 		return (int)syscall(SYS_ftruncate, fd, size);
 	}
+	oracle_said_number((uint64_t)size);
 	if (fails(0) != -2) {
 		broken = true;
 		return -1;
