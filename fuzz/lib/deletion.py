@@ -21,7 +21,8 @@ from engines import libfuzzer_flags
 from targets import ROOT, Refused
 
 # Parsers that a session links and feeds, beside its own sources.
-FED = {"vstor": ["hv/wire/scsi.c", "hv/wire/scsi_data.c", "hv/wire/gparange.c", "hv/wire/ring.c"],
+FED = {"vstor": ["hv/host/storvsp/session.c", "hv/host/storvsp/storvsp.c", "hv/wire/scsi.c", "hv/wire/scsi_data.c",
+                 "hv/wire/gparange.c", "hv/wire/ring.c"],
        "nvsp": ["hv/wire/rndis.c", "hv/wire/rndis_oid.c", "hv/wire/gparange.c", "hv/wire/ring.c"],
        "rndis": ["hv/wire/nvsp.c", "hv/wire/nvsp_data.c", "hv/wire/nvsp_session.c", "hv/wire/gparange.c"],
        "oid": ["hv/wire/rndis.c"],
