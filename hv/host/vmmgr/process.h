@@ -80,6 +80,8 @@ void process_begins(struct process *p);
 bool process_send(struct process *p, enum pm_type type, void *message, uint32_t size,
 		  const int *fds, uint32_t fd_count);
 void process_kill(struct process *p);
+/* It broke the rules of its socket: killed, and heard no more. What it has said meanwhile is worth no line of the log. */
+void process_distrust(struct process *p);
 bool process_lives(const struct process *p);
 /* Milliseconds to wait before starting it again, or -1: it died too often. Called once for each death. */
 int process_backoff(struct process *p);

@@ -33,6 +33,12 @@ void process_kill(struct process *p)
 	}
 }
 
+void process_distrust(struct process *p)
+{
+	source_remove(&p->control);
+	process_kill(p);
+}
+
 /* ---- what it says ---- */
 
 static bool may_say(struct process *p)
@@ -131,7 +137,7 @@ static void deliver(struct process *p, const struct ipc_message *m)
 		}
 	} else if (m->type == PM_READY || p->state != PROCESS_READY) {
 		say("%s: message %d out of order: killed", p->name, (int)m->type);
-		process_kill(p);
+		process_distrust(p);
 	} else if (p->vm != NULL) {
 		vm_process_message(p, m);
 	}
@@ -164,9 +170,8 @@ static bool take_message(struct process *p)
 			say("%s: %s: killed", p->name, got < 0 ? m.why : "too many messages");
 		}
 		ipc_drop_fds(&m);
-		/* Without its manager it is of no use, and its word counts no more. */
-		source_remove(&p->control);
-		process_kill(p);
+		/* Also where it has closed its end: without its manager it is of no use. */
+		process_distrust(p);
 		return false;
 	}
 	deliver(p, &m);

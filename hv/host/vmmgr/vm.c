@@ -534,7 +534,7 @@ void vm_process_message(struct process *p, const struct ipc_message *m)
 		vm->status.console = m->status_console;
 	} else {
 		say("%s: message %d is not its to send: killed", p->name, (int)m->type);
-		process_kill(p);
+		process_distrust(p);
 	}
 }
 

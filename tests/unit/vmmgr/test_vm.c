@@ -86,7 +86,7 @@ bool process_lives(const struct process *p)
 	return p->state == PROCESS_STARTING || p->state == PROCESS_READY;
 }
 
-static bool killed[VM_PROCESSES];
+static bool killed[VM_PROCESSES], deaf[VM_PROCESSES];
 static struct vm *vm;
 
 static size_t slot(const struct process *p)
@@ -99,6 +99,12 @@ void process_kill(struct process *p)
 	if (process_lives(p)) {
 		killed[slot(p)] = true;
 	}
+}
+
+void process_distrust(struct process *p)
+{
+	deaf[slot(p)] = true;
+	process_kill(p);
 }
 
 static uint32_t reports;
@@ -255,6 +261,7 @@ void vm_processes(struct vm *v)
 	init_process(4, PROGRAM_CONSOLE);
 	v->process_count = 5;
 	memset(killed, 0, sizeof(killed));
+	memset(deaf, 0, sizeof(deaf));
 }
 
 static uint32_t launches, restarts;
@@ -851,10 +858,10 @@ static void test_foreign_words(void **state)
 	m.status_worker = (struct pm_status_worker){ .guest = PM_GUEST_OFF };
 	vm_process_message(&vm->process[1], &m);
 	assert_int_equal(vm->state, VM_RUNNING);
-	assert_true(killed[1]);
+	assert_true(killed[1] && deaf[1]); /* and nothing else that it has said is heard */
 	m.type = PM_CONFIG_VSWITCH;
 	vm_process_message(&vm->process[0], &m);
-	assert_true(killed[0]);
+	assert_true(killed[0] && deaf[0]);
 	m.type = PM_STATUS_DISK;
 	m.status_disk = (struct pm_status_disk){ .reads = 7 };
 	vm_process_message(&vm->process[3], &m);
