@@ -327,13 +327,13 @@ static void add_mark(struct edit *e)
 
 static bool body_of(const struct edit *e, size_t *at)
 {
-	for (size_t i = 0; i + 1 < e->size; i++) {
-		if (e->data[i] == '\n' && e->data[i + 1] == '\n') {
-			*at = i + 2;
-			return true;
-		}
-		if (i + 3 < e->size && memcmp(e->data + i, "\r\n\r\n", 4) == 0) {
-			*at = i + 4;
+	const uint8_t *next = e->data, *end = e->data + e->size;
+
+	while (next < end && (next = memchr(next, '\n', (size_t)(end - next))) != NULL) {
+		next++;
+		next += next < end && *next == '\r';
+		if (next < end && *next == '\n') {
+			*at = (size_t)(next + 1 - e->data);
 			return true;
 		}
 	}
