@@ -15,8 +15,8 @@
 
 #include "fuzz/ipc_fds.h"
 #include "fuzz/oracle.h"
+#include "fuzz/start_said.h"
 #include "hv/host/console/serve.h"
-#include "hv/host/lib/start.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,24 +48,6 @@ static struct {
 } manager;
 
 FUZZ_QUIET_BEGIN
-
-void start_log(const char *format, ...)
-{
-	char text[300];
-	va_list list;
-
-	va_start(list, format);
-	(void)vsnprintf(text, sizeof(text), format, list);
-	va_end(list);
-	oracle_said_text(text);
-}
-
-void start_fail(const char *format, ...)
-{
-	(void)format;
-	ORACLE(false, "the process gives up");
-	exit(1);
-}
 
 /* The fuzzer's own clock is CLOCK_REALTIME. */
 int clock_gettime(clockid_t clock, struct timespec *t)
@@ -155,6 +137,8 @@ ssize_t write(int fd, const void *from, size_t n)
 
 int ipc_receive(int socket, struct ipc_message *to)
 {
+	int judged;
+
 	ORACLE(socket == IPC_CONTROL_FD && to == &m, "another socket");
 	idle = 0;
 	ipc_drop_fds(to);
@@ -169,14 +153,9 @@ int ipc_receive(int socket, struct ipc_message *to)
 	memcpy(to->bytes, manager.bytes, manager.size);
 	to->fds[0] = manager.fd;
 	to->fd_count = manager.fd >= 0;
-	to->type = procmsg_check(to->bytes, to->size, to->fd_count, &to->why);
-	over |= to->type == PM_NONE || to->type == PM_STOP;
-	if (to->type == PM_NONE) {
-		ipc_drop_fds(to);
-		errno = EBADMSG;
-		return -1;
-	}
-	return 1;
+	judged = ipc_judge(to);
+	over |= judged < 0 || to->type == PM_STOP;
+	return judged;
 }
 
 int ipc_send(int socket, enum pm_type type, void *message, uint32_t size, const int *fds,

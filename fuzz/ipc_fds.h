@@ -2,6 +2,7 @@
 #ifndef FUZZ_IPC_FDS_H
 #define FUZZ_IPC_FDS_H
 /* Descriptors of a message, as in hv/host/lib/ipc.c, for harnesses that play its sockets. */
+#include <errno.h>
 #include <unistd.h>
 
 #include "fuzz/script.h"
@@ -27,6 +28,18 @@ void ipc_drop_fds(struct ipc_message *m)
 		}
 	}
 	m->fd_count = 0;
+}
+
+/* What ipc_receive says of the bytes and descriptors that came. */
+static inline int ipc_judge(struct ipc_message *m)
+{
+	m->type = procmsg_check(m->bytes, m->size, m->fd_count, &m->why);
+	if (m->type == PM_NONE) {
+		ipc_drop_fds(m);
+		errno = EBADMSG;
+		return -1;
+	}
+	return 1;
 }
 
 FUZZ_QUIET_END

@@ -174,13 +174,7 @@ int ipc_receive(int socket, struct ipc_message *m)
 	memcpy(m->bytes, s->inbox[n].bytes, m->size);
 	m->fds[0] = s->inbox[n].fd;
 	m->fd_count = m->fds[0] >= 0;
-	m->type = procmsg_check(m->bytes, m->size, m->fd_count, &m->why);
-	if (m->type == PM_NONE) {
-		ipc_drop_fds(m);
-		errno = EBADMSG;
-		return -1;
-	}
-	return 1;
+	return ipc_judge(m);
 }
 
 int ipc_send(int socket, enum pm_type type, void *message, uint32_t size, const int *fds,

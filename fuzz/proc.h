@@ -15,7 +15,7 @@
 
 #include "fuzz/ipc_fds.h"
 #include "fuzz/oracle.h"
-#include "hv/host/lib/start.h"
+#include "fuzz/start_said.h"
 
 #define PROC_SOCKETS 2u /* numbers below: PROC_WORKER, PROC_CONTROL */
 #define PROC_QUEUE 16u
@@ -48,28 +48,6 @@ void watch_request(void) __attribute__((weak));
 static void proc_heard(uint32_t socket, enum pm_type type, const void *message);
 
 FUZZ_QUIET_BEGIN
-
-/* The journal is read by people, and by scripts. */
-void start_log(const char *format, ...)
-{
-	char text[512];
-	va_list list;
-
-	if (oracle_verdict == NULL) { /* for no one else to see */
-		return;
-	}
-	va_start(list, format);
-	(void)vsnprintf(text, sizeof(text), format, list);
-	va_end(list);
-	oracle_said_text(text);
-}
-
-void start_fail(const char *format, ...)
-{
-	(void)format;
-	ORACLE(false, "the process gives up");
-	exit(1);
-}
 
 static int proc_number(int socket)
 {
@@ -194,13 +172,7 @@ int ipc_receive(int socket, struct ipc_message *m)
 		m->fds[0] = q->fd;
 		m->fd_count = 1;
 	}
-	m->type = procmsg_check(m->bytes, m->size, m->fd_count, &m->why);
-	if (m->type == PM_NONE) {
-		ipc_drop_fds(m);
-		errno = EBADMSG;
-		return -1;
-	}
-	return 1;
+	return ipc_judge(m);
 }
 
 int ipc_send(int socket, enum pm_type type, void *message, uint32_t size, const int *fds,

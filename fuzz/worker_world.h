@@ -13,8 +13,8 @@
 
 #include "fuzz/ipc_fds.h"
 #include "fuzz/oracle.h"
+#include "fuzz/start_said.h"
 #include "hv/host/lib/record.h"
-#include "hv/host/lib/start.h"
 #include "hv/host/vmworker/vmbus.h"
 #include "hv/root/ioctl.h"
 #include "hv/wire/vmbus_server.h"
@@ -87,28 +87,6 @@ static uint32_t fail_times[FAILS];
 static uint32_t said_over; /* the manager heard of the guest's end */
 
 FUZZ_QUIET_BEGIN
-
-/* As in fuzz/proc.h. */
-void start_log(const char *format, ...)
-{
-	char text[512];
-	va_list list;
-
-	if (oracle_verdict == NULL) {
-		return;
-	}
-	va_start(list, format);
-	(void)vsnprintf(text, sizeof(text), format, list);
-	va_end(list);
-	oracle_said_text(text);
-}
-
-void start_fail(const char *format, ...)
-{
-	(void)format;
-	ORACLE(false, "the process gives up");
-	exit(1);
-}
 
 static bool fails(unsigned what)
 {
@@ -370,13 +348,7 @@ int ipc_receive(int socket, struct ipc_message *to)
 		to->fd_count = 1;
 		next.fd = -1;
 	}
-	to->type = procmsg_check(to->bytes, to->size, to->fd_count, &to->why);
-	if (to->type == PM_NONE) {
-		ipc_drop_fds(to);
-		errno = EBADMSG;
-		return -1;
-	}
-	return 1;
+	return ipc_judge(to);
 }
 
 int ipc_send(int socket, enum pm_type type, void *message, uint32_t size, const int *fds,
