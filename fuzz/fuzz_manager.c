@@ -18,6 +18,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "fuzz/fds.h"
 #include "fuzz/oracle.h"
 #include "hv/host/vmmgr/keep.h"
 #include "hv/host/vmmgr/server.h"
@@ -65,20 +66,9 @@ static unsigned
 
 FUZZ_QUIET_BEGIN
 
-static bool fails(uint32_t *countdown)
-{
-	return *countdown != 0 && --*countdown == 0;
-}
-
 static int new_fd(void)
 {
-	for (int fd = FD_FREE; fd < FD_END; fd++) {
-		if (!is_open[fd - FD_FIRST]) {
-			is_open[fd - FD_FIRST] = true;
-			return fd;
-		}
-	}
-	return -1;
+	return fds_open(is_open, FD_FIRST, FD_FREE, FD_END);
 }
 
 /* ---- system calls ---- */

@@ -11,11 +11,7 @@
 #include <string.h>
 
 #include "fuzz/boundary.h"
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
-/* fuzz/mutator_afl.c has it: its plain mutations are simpler than libFuzzer's. */
-extern const bool mutator_for_afl __attribute__((weak));
+#include "fuzz/engine.h"
 
 struct edit {
 	uint8_t *data;
@@ -32,10 +28,7 @@ struct field {
 
 static uint64_t any(struct edit *e, uint64_t below)
 {
-	e->random ^= e->random << 13;
-	e->random ^= e->random >> 7;
-	e->random ^= e->random << 17;
-	return below != 0 ? (e->random >> 12) % below : 0;
+	return engine_any(&e->random, below);
 }
 
 static uint64_t get(const struct edit *e, const struct field *f)

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fuzz/fds.h"
 #include "fuzz/ipc_fds.h"
 #include "fuzz/oracle.h"
 #include "hv/host/vmmgr/agent.h"
@@ -67,20 +68,9 @@ static struct {
 
 FUZZ_QUIET_BEGIN
 
-static bool fails(uint32_t *countdown)
-{
-	return *countdown != 0 && --*countdown == 0;
-}
-
 static int new_fd(void)
 {
-	for (int fd = FD_FREE; fd < FD_END; fd++) {
-		if (!is_open[fd - FD_FIRST]) {
-			is_open[fd - FD_FIRST] = true;
-			return fd;
-		}
-	}
-	return -1;
+	return fds_open(is_open, FD_FIRST, FD_FREE, FD_END);
 }
 
 static struct slot *slot_of(int fd, int which)

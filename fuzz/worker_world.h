@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "fuzz/fds.h"
 #include "fuzz/ipc_fds.h"
 #include "fuzz/oracle.h"
 #include "fuzz/start_said.h"
@@ -88,7 +89,7 @@ static uint32_t said_over; /* the manager heard of the guest's end */
 
 FUZZ_QUIET_BEGIN
 
-static bool fails(unsigned what)
+static bool call_fails(unsigned what)
 {
 	if (fail_error[what] == 0) {
 		return false;
@@ -102,13 +103,7 @@ static bool fails(unsigned what)
 
 static int new_fd(void)
 {
-	for (int fd = FD_FREE; fd < FD_END; fd++) {
-		if (!is_open[fd - FD_FIRST]) {
-			is_open[fd - FD_FIRST] = true;
-			return fd;
-		}
-	}
-	return -1;
+	return fds_open(is_open, FD_FIRST, FD_FREE, FD_END);
 }
 
 static int channel_fd(uint32_t relid)
@@ -178,7 +173,7 @@ static int run_vp(int fd, const struct rd_run *r)
 		check_access(&page[i], r);
 	}
 	said_rax(&page[i], r);
-	if (fails(FAIL_RUN)) {
+	if (call_fails(FAIL_RUN)) {
 		return -1;
 	}
 	waits[i] = false;
@@ -205,14 +200,14 @@ int ioctl(int fd, unsigned long request, ...)
 		ORACLE(q->how == RD_PORTS_TRACE || (uart && q->last == q->first), "other ports");
 		ORACLE(!w.ended, "ports of a guest that is over");
 		oracle_said(q, sizeof(*q));
-		return fails(FAIL_PORTS) ? -1 : 0;
+		return call_fails(FAIL_PORTS) ? -1 : 0;
 	}
 	case RD_IOCTL_STOP:
 		ORACLE(fd == FD_PARTITION, "another descriptor");
 		return 0;
 	case RD_IOCTL_POST:
 		oracle_clean(argument, sizeof(struct rd_post));
-		return fails(FAIL_POST) ? -1 : 0;
+		return call_fails(FAIL_POST) ? -1 : 0;
 	case RD_IOCTL_CREATE_CHANNEL: {
 		const struct rd_create_channel *c = argument;
 
@@ -220,12 +215,12 @@ int ioctl(int fd, unsigned long request, ...)
 		       "another connection");
 		ORACLE(memchr(channel, (int)c->flag, sizeof(channel)) == NULL,
 		       "two descriptors of one channel");
-		return fails(FAIL_CHANNEL) ? -1 : channel_fd(c->flag);
+		return call_fails(FAIL_CHANNEL) ? -1 : channel_fd(c->flag);
 	}
 	default:
 		ORACLE(request == RD_IOCTL_SET_TARGET && fd >= FD_FREE && is_open[fd - FD_FIRST],
 		       "another request");
-		return fails(FAIL_TARGET) ? -1 : 0;
+		return call_fails(FAIL_TARGET) ? -1 : 0;
 	}
 }
 
@@ -233,7 +228,7 @@ static ssize_t read_posted(void *to, size_t size)
 {
 	size_t n = 0;
 
-	if (fails(FAIL_POSTED)) {
+	if (call_fails(FAIL_POSTED)) {
 		posted.consumer = posted.producer;
 		return -1;
 	}
@@ -287,7 +282,7 @@ ssize_t send(int fd, const void *bytes, size_t n, int flags)
 	(void)flags;
 	ORACLE(fd == FD_CONSOLE, "another descriptor");
 	oracle_clean(bytes, n < 16 ? 0 : 16);
-	if (fails(FAIL_CONSOLE)) {
+	if (call_fails(FAIL_CONSOLE)) {
 		return -1;
 	}
 	if (next.room == 0) {
@@ -320,7 +315,7 @@ ssize_t sendmsg(int fd, const struct msghdr *h, int flags)
 {
 	(void)flags;
 	ORACLE(is_open[fd - FD_FIRST] && h->msg_iovlen == 2, "another descriptor");
-	return fails(FAIL_RECORD) ? -1 : 0;
+	return call_fails(FAIL_RECORD) ? -1 : 0;
 }
 
 /* ---- sockets ---- */
@@ -364,7 +359,7 @@ int ipc_send(int socket, enum pm_type type, void *message, uint32_t size, const 
 	for (uint32_t i = 0; i < fd_count; i++) {
 		ORACLE(fds[i] >= FD_FREE && is_open[fds[i] - FD_FIRST], "no channel's descriptor");
 	}
-	if (fails(FAIL_SEND)) {
+	if (call_fails(FAIL_SEND)) {
 		return -1;
 	}
 	if (socket == IPC_CONTROL_FD) {
