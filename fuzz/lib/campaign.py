@@ -10,6 +10,7 @@ import time
 import corpus
 import coverage
 import engines
+import fleet
 import notify
 import page
 import process
@@ -59,6 +60,7 @@ class Campaign:
         self.stopping, self.began = threading.Event(), time.monotonic()
         self.before = 0.0  # seconds of fuzzing in earlier runs
         self.deadline, self.failure, self.fresh = 0.0, None, 0
+        self.name_held = None  # in a fleet
         self.full = 0  # looks in a row that found the folder too large
         self.live = {}  # executions of the slices that run now
         self.pressed = threading.Event()  # the disk is full: slices end, corpora are minimised
@@ -81,6 +83,7 @@ class Campaign:
         s = self.settings
         self._check_programs()
         self.store.claim(s.resume)
+        self.name_held = fleet.claim(s, self.store) if s.fleet else None
         process.kill_marked(s.out)
         self._check_room()
         self.before = self.store.state["elapsed"]
@@ -269,8 +272,8 @@ class Campaign:
         """What a killed run had found and not yet looked at."""
         for name, target in self.targets.items():
             found = [p for p in (self.store.out / name / "artifacts").glob("*/*") if p.is_file()]
-            if not self.settings.fleet:
-                found += (self.store.out / name / "afl").glob("*/crashes*/id:*")
+            for instance in fleet.own(engines.afl_folder(target, self.settings, self.store), self.settings):
+                found += instance.glob("crashes*/id:*")
             self.triage(target, "an earlier run", [p for p in found if not p.name.startswith(("slow-unit", "libFuzzerTemp"))], "")
         for finding in self.findings.left():
             target = self.targets.get(finding["target"])

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import engines
+import fleet
 import process
 import store as disk
 
@@ -45,7 +46,7 @@ def collect(target, role, settings, store):
     """Puts what an instance of AFL++ has found into the inbox."""
     entry, name = store.target(target.name), engines.afl_name(role, settings)
     folder = engines.afl_folder(target, settings, store) / name
-    paths, last = engines.afl_new(folder, entry["afl_seen"].get(name, -1))
+    paths, last = engines.afl_new(folder, entry["afl_seen"].get(name, -1), settings.host)
     count = take(store.folder(target.name, "inbox"), paths)
     entry["afl_seen"][name] = last
     return count
@@ -125,8 +126,7 @@ def keep_small(target, settings, store, quota, stop, force=False):
     """Keeps a target's folder below its quota. Nothing of the target runs. Returns what was done, artifacts, log."""
     corpus, entry = store.folder(target.name, "corpus"), store.target(target.name)
     bytes_, files = disk.usage(corpus)
-    afl = engines.afl_folder(target, settings, store)
-    mine = [p for p in afl.iterdir() if p.is_dir() and (not settings.host or p.name.endswith(f"-{settings.host}"))]
+    mine = fleet.own(engines.afl_folder(target, settings, store), settings)
 
     def size():  # in a fleet the folder of AFL++ is elsewhere
         return disk.usage(store.out / target.name)[0] + sum(disk.usage(p)[0] for p in mine if settings.fleet)

@@ -5,12 +5,14 @@ import shutil
 import time
 from pathlib import Path
 
+import fleet
 import process
 
 PULSE = re.compile(r"^#(\d+)\s.*?cov: (\d+) ft: (\d+)", re.M)
 FINAL = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 ABORT = re.compile(r"PROGRAM ABORT : *(.*)|\[-\] *(.*)")
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+SYNC = re.compile(r",sync:([^,]*)")  # the instance that an input is from, or the name of a foreign folder
 AFL_FUZZ = shutil.which("afl-fuzz")
 
 
@@ -191,13 +193,15 @@ def afl(target, role, settings, store, seconds, stop, live):
     return result
 
 
-def afl_new(folder, seen):
-    """Inputs that this instance itself has found since `seen`, the number of its last one; and the new number."""
+def afl_new(folder, seen, host=None):
+    """Inputs that this instance itself has found since `seen`, the number of its last one, or taken from another host of a fleet;
+    and the new number."""
     found, last = [], seen
     for path in sorted((folder / "queue").glob("id:*")):
         match = re.match(r"id:(\d+)(.*)", path.name)
         if match and int(match[1]) > seen:
             last = max(last, int(match[1]))
-            if ",orig:" not in match[2] and ",sync:" not in match[2]:
+            other = SYNC.search(match[2])
+            if ",orig:" not in match[2] and (not other or fleet.host_of(other[1]) not in ("", host)):
                 found.append(path)
     return found, last

@@ -311,23 +311,5 @@ class Parts(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
-class Fleet(unittest.TestCase):
-    @unittest.skipUnless(toy.AFL, "AFL++ is not installed")
-    def test_two_hosts(self):
-        """What one host finds, the other takes over through the shared folder."""
-        with tempfile.TemporaryDirectory(prefix="redoubt-fleet-") as folder:
-            base = Path(folder)
-            manifest = toy.build(base)
-            for host in ("h1", "h2"):
-                if host == "h2":  # something that only h1 has
-                    queue = base / "shared/toy/main-h1/queue"
-                    (queue / "id:000900,src:000000,op:havoc").write_bytes(b"RDBt\x05mark-of-host-one")
-                code, _, errors = toy.campaign(manifest, base / host, "toy", "--engines", "afl", "--time", "5s", "--workers", "1",
-                                               "--fleet", base / "shared", "--name", host)
-                self.assertIn(code, (0, 1), errors)
-            self.assertEqual({p.name for p in (base / "shared/toy").iterdir()}, {"main-h1", "main-h2"})
-            self.assertTrue(list((base / "shared/toy/main-h2/queue").glob("*sync:main-h1*")))
-
-
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -2,6 +2,7 @@
 /*
  * A target with planted bugs for the test of fuzz/campaign; no parser of the product. "RDBT" and 17 more bytes: a read past
  * a buffer, by two ways to the same function. With TOY_TRAP, in the replay program alone, "RDBQ": a trap.
+ * With TOY_SECRETS instead of these: no bug, and two branches that only the right input reaches.
  * With TOY_CLASSES instead of these: one failure of each class, by the first byte.
  */
 #include <stddef.h>
@@ -64,8 +65,33 @@ static void fail(uint8_t how)
 }
 #endif
 
+#ifdef TOY_SECRETS
+static volatile unsigned secrets;
+
+/* Two numbers of 64 bits that no engine finds by looking at comparisons: each byte changes all of the hash. */
+static void secret(const uint8_t *data, size_t size)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < size; i++) {
+		hash = (hash ^ data[i]) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 29;
+	}
+	if (hash == TOY_SECRET_1) {
+		secrets |= 1;
+	}
+	if (hash == TOY_SECRET_2) {
+		secrets |= 2;
+	}
+}
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+#ifdef TOY_SECRETS
+	secret(data, size);
+	return 0;
+#endif
 #ifdef TOY_CLASSES
 	if (size != 0) {
 		fail(data[0]);

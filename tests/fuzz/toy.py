@@ -12,10 +12,10 @@ sys.path.insert(0, str(ROOT / "fuzz/lib"))
 AFL = shutil.which("afl-fuzz") and shutil.which("afl-clang-fast")
 
 
-def build(folder):
+def build(folder, *defines):
     """The manifest of one target in the folder."""
     source = ROOT / "tests/fuzz/toy.c"
-    common = ("-g", "-O1", str(source))
+    common = ("-g", "-O1", *defines, str(source))
     sanitize = ("-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
     def make(name, compiler, *words, **env):
