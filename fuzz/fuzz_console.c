@@ -84,6 +84,7 @@ ssize_t read(int fd, void *to, size_t size)
 		return syscall(SYS_read, fd, to, size);
 	}
 	ORACLE(fd == FD_WORKER || c.typed_from == c.typed_to, "what was typed is lost");
+	oracle_room(to, size);
 	idle = 0;
 	if (e->error != 0) {
 		errno = e->error;

@@ -83,6 +83,8 @@ ssize_t recvmsg(int fd, struct msghdr *h, int flags)
 	size_t most = (h->msg_controllen - CMSG_LEN(0)) / sizeof(int);
 
 	ORACLE(fd == SOCKET && (flags & MSG_CMSG_CLOEXEC) != 0, "another socket");
+	oracle_room(h->msg_iov->iov_base, h->msg_iov->iov_len);
+	oracle_room(h->msg_control, h->msg_controllen);
 	if ((how & 0xf0) == 0x50 && pieces % 2 == 1) {
 		pieces++;
 		errno = (how & 1) != 0 ? EINTR : EIO;

@@ -38,6 +38,7 @@ static unsigned how_not; /* which word of the signature is another's; 4: there i
 #define STATUS_MISCOUNTS 0x100u
 #define STATUS_STALLS 0xffu
 static bool others_come; /* where the module waits, everything is notified */
+#define LOAD 0xfeu       /* an action: the module is loaded anew, as its second byte says */
 #define NAMED 64u        /* descriptors that a script can name */
 static uint64_t flags[HV_EVENT_FLAGS / 64];
 static bool unit_used[UNITS];
@@ -472,45 +473,13 @@ static uint32_t files(void)
 	return n;
 }
 
-static void ioctl_file(struct script *s, unsigned index)
+static void call_ioctl(struct ko_file *f, unsigned int command, uint32_t at)
 {
-	static const unsigned int commands[] = {
-		RD_IOCTL_CREATE_PARTITION,
-		RD_IOCTL_GET_INFO,
-		RD_IOCTL_READ_LOG,
-		RD_IOCTL_PARTITION_INFO,
-		RD_IOCTL_MEMORY,
-		RD_IOCTL_CREATE_VP,
-		RD_IOCTL_CREATE_CHANNEL,
-		RD_IOCTL_CREATE_MESSAGE,
-		RD_IOCTL_POST,
-		RD_IOCTL_INTERCEPT_PORTS,
-		RD_IOCTL_STOP,
-		RD_IOCTL_GET_REGS,
-		RD_IOCTL_SET_REGS,
-		RD_IOCTL_RUN,
-		RD_IOCTL_SET_TARGET,
-		RD_IOCTL_MEASURE,
-		RD_IOCTL_SEAL,
-		RD_IOCTL_GET_MEASUREMENT,
-		RD_IOCTL_GET_REPORT,
-		RD_IOCTL_GET_REPORT_KEY,
-	};
-	struct ko_file *f = file_at(index);
-	unsigned which = (unsigned)script_take(s, 1);
-	uint32_t at = place(s), before = files();
-	unsigned int command = which < 0xf0 ? commands[which % ARRAY_SIZE(commands)]
-					    : (unsigned int)script_take(s, 4);
-	uint64_t address;
+	uint32_t before = files();
 	long r;
 
 	if (f == NULL || f->fops->unlocked_ioctl == NULL) {
 		return;
-	}
-	fill(s, at);
-	if (command == RD_IOCTL_GET_REGS || command == RD_IOCTL_SET_REGS) {
-		address = (uintptr_t)ko_user + at + 16 + (which >> 7) * 8;
-		memcpy(ko_user + (at < KO_USER - 16 ? at : 0) + 8, &address, 8);
 	}
 	/* The pages of an open of /dev/redoubt are that open's own: only its own calls wait. */
 	ko.may_lock = f->fops == ko.device->fops;
@@ -525,6 +494,61 @@ static void ioctl_file(struct script *s, unsigned index)
 	ORACLE(files() == before + (r > 0 || (r == 0 && files() != before)),
 	       "a descriptor more or less");
 	ORACLE(r >= 0 || files() == before, "a descriptor of a refused request");
+}
+
+/* GET_REGS or SET_REGS of registers that have names (TLFS: ten groups of a few). */
+static void ioctl_registers(struct script *s, struct ko_file *f)
+{
+	bool set = script_take(s, 1) % 2 != 0;
+	struct rd_regs regs = { .count = (uint32_t)script_take(s, 1) };
+	struct hv_register_assoc *list = (void *)(ko_user + sizeof(regs));
+
+	regs.assoc = (uintptr_t)list;
+	memcpy(ko_user, &regs, sizeof(regs));
+	memset(list, 0, KO_USER - sizeof(regs));
+	for (uint32_t i = 0; script_more(s) && i < regs.count; i++) {
+		uint32_t name = (uint32_t)script_take(s, 1);
+
+		list[i].name = name % 10 << 16 | name / 10;
+	}
+	call_ioctl(f, set ? RD_IOCTL_SET_REGS : RD_IOCTL_GET_REGS, 0);
+}
+
+static void ioctl_file(struct script *s, unsigned index)
+{
+	static const unsigned int commands[] = { RD_IOCTL_CREATE_PARTITION,
+						 RD_IOCTL_GET_INFO,
+						 RD_IOCTL_READ_LOG,
+						 RD_IOCTL_PARTITION_INFO,
+						 RD_IOCTL_MEMORY,
+						 RD_IOCTL_CREATE_VP,
+						 RD_IOCTL_CREATE_CHANNEL,
+						 RD_IOCTL_CREATE_MESSAGE,
+						 RD_IOCTL_POST,
+						 RD_IOCTL_INTERCEPT_PORTS,
+						 RD_IOCTL_STOP,
+						 RD_IOCTL_GET_REGS,
+						 RD_IOCTL_SET_REGS,
+						 RD_IOCTL_RUN,
+						 RD_IOCTL_SET_TARGET,
+						 RD_IOCTL_MEASURE,
+						 RD_IOCTL_SEAL,
+						 RD_IOCTL_GET_MEASUREMENT,
+						 RD_IOCTL_GET_REPORT,
+						 RD_IOCTL_GET_REPORT_KEY };
+	struct ko_file *f = file_at(index);
+	unsigned which = (unsigned)script_take(s, 1);
+	uint32_t at = place(s);
+	unsigned int command = which < 0xf0 ? commands[which % ARRAY_SIZE(commands)]
+					    : (unsigned int)script_take(s, 4);
+	uint64_t address;
+
+	fill(s, at);
+	if (command == RD_IOCTL_GET_REGS || command == RD_IOCTL_SET_REGS) {
+		address = (uintptr_t)ko_user + at + 16 + (which >> 7) * 8;
+		memcpy(ko_user + (at < KO_USER - 16 ? at : 0) + 8, &address, 8);
+	}
+	call_ioctl(f, command, at);
 }
 
 static void read_write(struct script *s, unsigned index, bool out)
@@ -675,6 +699,8 @@ static void act(struct script *s)
 	default:
 		if (op == 0xff) {
 			other(arg);
+		} else if (op % 16 == 12 && op >= 0x80) {
+			ioctl_registers(s, file_at(arg));
 		} else if (op % 16 == 13 && op >= 0x80) {
 			stopped = arg;
 			ko.meanwhile = stop_meanwhile;
@@ -754,18 +780,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(flags, 0, sizeof(flags));
 	fail_call = stall = how = 0;
 	others_come = false;
-	if (busy != NULL) {
-		busy->count = 1;
-		busy = NULL;
-	}
-	if (size != 0 && data[0] == 0xff && !load(data[size - 1])) {
-		return 0;
-	}
-	if (size == 0 || data[0] != 0xff) {
-		CHECK_FUZZ(load(0));
-	}
+	ko_others();
+	CHECK_FUZZ(load(0));
 	for (unsigned i = 0; i < 120 && script_action(&s, &action); i++) {
-		act(&action);
+		if (action.size < 2 || action.data[0] != LOAD) {
+			act(&action);
+			continue;
+		}
+		finish();
+		if (!load(action.data[1])) {
+			return 0;
+		}
 	}
 	finish();
 	return 0;

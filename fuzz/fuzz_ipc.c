@@ -36,6 +36,8 @@ static bool fails(void)
 
 ssize_t recvmsg(int fd, struct msghdr *h, int flags)
 {
+	oracle_room(h->msg_iov->iov_base, h->msg_iov->iov_len);
+	oracle_room(h->msg_control, h->msg_controllen);
 	return fails() ? -1 : syscall(SYS_recvmsg, fd, h, flags | MSG_DONTWAIT);
 }
 

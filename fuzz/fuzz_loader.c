@@ -78,6 +78,7 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
 	if (fd < KERNEL || fd > LOST) {
 		return syscall(SYS_pread64, fd, to, n, at);
 	}
+	oracle_room(to, n);
 	if (countdown != 0 && --countdown == 0) {
 		errno = error;
 		return error != 0 ? -1 : 0;

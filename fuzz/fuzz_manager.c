@@ -56,6 +56,9 @@ static uint8_t line[CLIENTS][1 << 16];
 static int accepting = -1; /* the client that connects; -1: none */
 static struct vm machine[MACHINES];
 static bool exists[MACHINES];
+static struct definition
+	kept[MACHINES]; /* what each machine was made of, and that was written down */
+static bool written;    /* definitions, since the last look at them */
 static uint32_t fail_vm, fail_keep, fail_open, fail_send, fail_watch, fail_text, large_ps,
 	fail_memory;                  /* countdowns */
 static int send_error, receive_error; /* receive_error: of the next; 0: none */
@@ -120,6 +123,7 @@ ssize_t recv(int fd, void *to, size_t size, int flags)
 
 	(void)flags;
 	ORACLE(i < CLIENTS && client[i].uid == 0, "somebody is heard who is not root");
+	oracle_room(to, size);
 	if (receive_error != 0) {
 		errno = receive_error;
 		receive_error = 0;
@@ -389,6 +393,7 @@ bool vm_create(const struct definition *d, bool again, char *why, size_t room)
 		return refuse(why, room);
 	}
 	vm->definition = *d;
+	written = true;
 	return true;
 }
 
@@ -454,8 +459,14 @@ const char *vm_files_log_path(const struct vm *vm, char *to, size_t room)
 
 bool keep_save(const char *name, const char *text, size_t size, char *why, size_t room)
 {
-	ORACLE(vm_find(name) != NULL && strlen(text) == size, "what is kept");
-	return !fails(&fail_keep) || refuse(why, room);
+	const struct vm *vm = vm_find(name);
+
+	ORACLE(vm != NULL && strlen(text) == size, "what is kept");
+	if (fails(&fail_keep)) {
+		return refuse(why, room);
+	}
+	kept[vm - machine] = vm->definition;
+	return true;
 }
 
 bool keep_remove(const char *name, char *why, size_t room)
@@ -473,6 +484,16 @@ json_t *answer_ps(const struct vm *vm)
 FUZZ_QUIET_END
 
 /* ---- the script ---- */
+
+/* A refused request left no machine with a definition of its own. */
+static void check_kept(void)
+{
+	for (unsigned i = 0; i < MACHINES && written; i++) {
+		ORACLE(!exists[i] || memcmp(&machine[i].definition, &kept[i], sizeof(kept[i])) == 0,
+		       "a machine is not what was kept of it");
+	}
+	written = false;
+}
 
 /* The loop, until nothing is ready: each turn one event for each descriptor. */
 static void run(void)
@@ -499,6 +520,7 @@ static void run(void)
 			}
 		}
 		if (!busy) {
+			check_kept();
 			return;
 		}
 	}
@@ -536,7 +558,8 @@ static void send_request(struct script *s, unsigned i, unsigned arg)
 		n = snprintf(
 			text, sizeof(text),
 			"{\"verb\":\"create\",\"definition\":\"name: %s\\nmemory: %u\\nkernel: /k\\n%s\"%s%s}",
-			name, 64 + (more >> 2 & 1), (more & 8) != 0 ? "colour: red\\n" : "",
+			name, 64 + arg / 10 + (more >> 2 & 1),
+			(more & 8) != 0 ? "colour: red\\n" : "",
 			(more & 16) != 0 ? ",\"again\":true" : "",
 			(more & 32) != 0 ? ",\"file\":\"/f\"" : "");
 	} else if (verb == 5 || (verb == 8 && (more & 4) != 0)) {
@@ -569,6 +592,7 @@ static void machine_does(struct script *s, unsigned arg)
 	}
 	vm->definition.disk_count = (uint32_t)script_take(s, 1) % (DEFINITION_DISKS_MAX + 1);
 	vm->definition.nic_count = (uint32_t)script_take(s, 1) % (DEFINITION_NICS_MAX + 1);
+	kept[vm - machine] = vm->definition;
 	vm->process_count = (uint32_t)script_take(s, 1) % (VM_PROCESSES + 1);
 	vm->status.console.bytes = script_take(s, 8);
 	vm->started_ms = script_take(s, 1);

@@ -62,7 +62,9 @@ static void port_take(void)
 static void port_send(struct script *s)
 {
 	static uint8_t frame[2048];
-	uint32_t length = (uint32_t)script_take(s, 2) % sizeof(frame);
+	uint32_t v = (uint32_t)script_take(s, 2);
+	/* Of any length, or about the most that a frame may have. */
+	uint32_t length = (v & 0x8000) != 0 ? RNDIS_FRAME_MAX - 32 + v % 128 : v % sizeof(frame);
 	uint8_t kind = (uint8_t)script_take(s, 1);
 
 	memcpy(frame, mac, 6);
@@ -461,7 +463,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		n.port_gone = true; /* the next input has a new one */
 	}
 	port_take();
-	while (recv(port[0], memory, sizeof(memory), MSG_DONTWAIT) > 0) {
+	/* One frame may be of no bytes, which is not the end. */
+	while (port[1] >= 0 && recv(port[0], memory, sizeof(memory), MSG_DONTWAIT) >= 0) {
 	}
 	hear_records();
 	if (record_on()) {

@@ -76,6 +76,7 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
 	if (fd != LOG_FD) {
 		return syscall(SYS_pread64, fd, to, n, at);
 	}
+	oracle_room(to, n);
 	part = fails(n);
 	if (part != -2) {
 		n = part > 0 ? (size_t)part : 0;

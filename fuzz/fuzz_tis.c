@@ -177,6 +177,7 @@ static void spoil(void)
 {
 	struct script *s = &how.more;
 	uint32_t v;
+	bool told;
 
 	switch (how.kind) {
 	case 1: /* bytes changed */
@@ -208,12 +209,16 @@ static void spoil(void)
 			tpm.out[2 + i] = (uint8_t)(v >> (24 - 8 * i));
 		}
 		break;
-	case 6: /* fewer bytes, or more */
-		v = (uint32_t)script_take(s, 2) % sizeof(tpm.out);
+	case 6: /* fewer bytes, or more, and the header may say so */
+		v = (uint32_t)script_take(s, 2);
+		told = v >> 15 != 0;
+		v %= sizeof(tpm.out);
 		while (tpm.out_n < v) {
 			be(0x55, 1);
 		}
 		tpm.out_n = v;
+		tpm.out[4] = told ? (uint8_t)(v >> 8) : tpm.out[4];
+		tpm.out[5] = told ? (uint8_t)v : tpm.out[5];
 		break;
 	default:
 		break;

@@ -31,8 +31,21 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *e)
 	return 0;
 }
 
+/* A channel's descriptor is open for as long as the channel has its number. */
+static void check_channels(void)
+{
+	const struct glue_front *glue = (const void *)w.vmbus;
+
+	for (unsigned i = FD_FREE - FD_FIRST; i < FD_END - FD_FIRST && channel_count != 0; i++) {
+		ORACLE(channel[i] == 0 || glue->server.channel[channel[i] - 1].device_state !=
+						  VMBUS_DEVICE_NONE,
+		       "the descriptor of a channel that is gone");
+	}
+}
+
 static void check_round(void)
 {
+	check_channels();
 	for (unsigned i = 0; i < VPS; i++) {
 		ORACLE(!waits[i] || halted[i] || w.ended, "a VP that stopped is forgotten");
 	}
@@ -363,6 +376,7 @@ static void start(void)
 	memset(&w, 0, sizeof(w));
 	memset(&config, 0, sizeof(config));
 	memset(channel, 0, sizeof(channel));
+	channel_count = 0;
 	for (int fd = FD_FIRST; fd < FD_END; fd++) {
 		is_open[fd - FD_FIRST] = fd < FD_FREE;
 	}

@@ -122,6 +122,7 @@ ssize_t read(int fd, void *to, size_t size)
 		return __real_syscall(SYS_read, fd, to, size);
 	}
 	s = slot_of(fd, 1);
+	oracle_room(to, size);
 	if (s->log_times == 0) {
 		errno = EAGAIN;
 		return s->log_closed ? 0 : -1;

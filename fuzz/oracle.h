@@ -119,6 +119,18 @@ static inline void oracle_clean(const void *bytes, size_t n)
 	oracle_said(bytes, n);
 }
 
+/* ---- C1: room that a system call may fill is there, all of it, however little comes now; the sanitizer sees the kernel's writes nowhere else ---- */
+
+static inline void oracle_room(void *at, size_t n)
+{
+	volatile uint8_t *p = at;
+
+	if (n != 0) {
+		p[0] = p[0];
+		p[n - 1] = p[n - 1];
+	}
+}
+
 static inline uint8_t oracle_tame(uint8_t b)
 {
 	return b == 0xaa || b == 0xbe ? (uint8_t)(b ^ 1) : b;

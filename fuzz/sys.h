@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fuzz/script.h"
+#include "fuzz/oracle.h"
 
 enum sys_call { SYS_RECEIVE, SYS_SEND, SYS_WAIT, SYS_CALLS };
 
@@ -70,6 +70,17 @@ int clock_gettime(clockid_t clock, struct timespec *t)
 
 int recvmmsg(int fd, struct mmsghdr *m, unsigned int n, int flags, struct timespec *timeout)
 {
+	const uint8_t *end = NULL; /* of the last message's room: the next one has its own */
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct iovec *v = m[i].msg_hdr.msg_iov;
+
+		CHECK_FUZZ(m[i].msg_hdr.msg_iovlen == 1);
+		ORACLE(end == NULL || (const uint8_t *)v->iov_base >= end,
+		       "room that is two messages'");
+		oracle_room(v->iov_base, v->iov_len);
+		end = (const uint8_t *)v->iov_base + v->iov_len;
+	}
 	return sys_failed(SYS_RECEIVE) ? -1 : (int)syscall(SYS_recvmmsg, fd, m, n, flags, timeout);
 }
 

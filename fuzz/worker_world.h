@@ -53,6 +53,7 @@ static unsigned actions;
 static bool waits[VPS], halted[VPS]; /* a VP stopped and was not run; it never will be */
 static bool is_open[FD_END - FD_FIRST];
 static uint8_t channel[FD_END - FD_FIRST]; /* whose descriptor it is; 0: of none */
+static unsigned channel_count;             /* of them */
 static struct {
 	bool used;
 	uint32_t events, data;
@@ -112,6 +113,7 @@ static int channel_fd(uint32_t relid)
 
 	if (fd >= 0) {
 		channel[fd - FD_FIRST] = (uint8_t)relid;
+		channel_count++;
 	}
 	return fd;
 }
@@ -123,6 +125,7 @@ int close(int fd)
 	}
 	ORACLE(is_open[fd - FD_FIRST], "a descriptor is closed twice");
 	is_open[fd - FD_FIRST] = false;
+	channel_count -= channel[fd - FD_FIRST] != 0;
 	channel[fd - FD_FIRST] = 0;
 	watched[fd - FD_FIRST].used = false;
 	return 0;
@@ -228,6 +231,7 @@ static ssize_t read_posted(void *to, size_t size)
 {
 	size_t n = 0;
 
+	oracle_room(to, size);
 	if (call_fails(FAIL_POSTED)) {
 		posted.consumer = posted.producer;
 		return -1;
@@ -259,6 +263,7 @@ ssize_t read(int fd, void *to, size_t size)
 		return syscall(SYS_read, fd, to, size);
 	}
 	next.message_size = -EAGAIN;
+	oracle_room(to, size);
 	if (n < 0) {
 		errno = (int)-n;
 		return -1;
@@ -302,6 +307,7 @@ ssize_t recv(int fd, void *to, size_t size, int flags)
 	(void)flags;
 	ORACLE(fd == FD_CONSOLE && size >= sizeof(next.typed), "another descriptor");
 	ORACLE(!w.console.gone, "a stream that is gone is read");
+	oracle_room(to, size);
 	next.typed_size = -EAGAIN;
 	if (n < 0) {
 		errno = (int)-n;
@@ -315,6 +321,7 @@ ssize_t sendmsg(int fd, const struct msghdr *h, int flags)
 {
 	(void)flags;
 	ORACLE(is_open[fd - FD_FIRST] && h->msg_iovlen == 2, "another descriptor");
+	oracle_clean(h->msg_iov[1].iov_base, h->msg_iov[1].iov_len);
 	return call_fails(FAIL_RECORD) ? -1 : 0;
 }
 

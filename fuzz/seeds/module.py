@@ -57,6 +57,11 @@ def vp(n):
     return ask(1, VP, struct.pack("<II", n, 0))
 
 
+def named(file, set_, *names):
+    """Registers: the group in the tens' rest, the number in it by tens."""
+    return record(bytes([0x8C, file, set_, len(names), *names]))
+
+
 def message(payload=16, kind=1):
     return struct.pack("<IIIBBHQ", 0, 2, kind, payload, 0, 0, 0) + bytes(8)
 
@@ -72,6 +77,7 @@ SEEDS = {
     "most": OPEN + ask(0, CREATE, struct.pack("<QII", 100 << 20, 1, 0)) * 2 + close(1) + WORK,
     "vps": FULL + vp(0) + vp(2) + happens(0, 0, 1) + ask(2, RUN, struct.pack("<IIQ", 1, 2, 7)),
     "start": FULL + ask(2, RUN, bytes(16)) + ask(2, RUN, bytes(16)) + ask(3, RUN, bytes(16)),
+    "named": FULL + named(2, 0, 2, 162, 4) + named(2, 1, 12, 6),
     "registers": FULL + ask(2, GET_REGS, REGS) + ask(2, SET_REGS, REGS) + ask(2, SET_REGS, struct.pack("<IIQ", 65, 0, 0)),
     "posted": FULL + happens(0, 0, 1, 0, 9) + read(2, 1024) + happens(0, 0, 1, 0, 200) + read(2, 7) + read(2, 2000),
     "memory": FULL + map_(4, 1, 0, 16, 3) + map_(4, 3, 0, 1) + map_(4, 0, 0, 1) + map_(2, 1, 0, 1) + map_(4, 1, 5000, 1),
@@ -121,5 +127,5 @@ for how in (4, 5, 8, 0xFF):
     SEEDS[f"traced_{how}"] = create() + b"".join(ask(1, PORTS, struct.pack("<HHBBH", first, first, how, value, 0)) for first in (0, 1) for value in (0, 1, 2))
 for how in range(8):
     for more in (0, 1, 2, 0x10, 0x11, 0x12, 0x13):
-        SEEDS[f"load_{how}_{more}"] = b"\xff" + bytes([0] * 3) + bytes([how | more << 3])
+        SEEDS[f"load_{how}_{more}"] = record(bytes([0xFE, how | more << 3])) + OPEN
 write("ioctl", SEEDS.items())
