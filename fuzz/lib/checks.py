@@ -2,8 +2,9 @@
 """Finds and numbers the checks of a C source of the house's style, in a copy of it.
 
 A check is one operand of || in the condition of an `if` that ends in a return of a refusal, or marks a cursor as bad for good; an
-operand of && in what a bool function returns, or in a cursor's `c->ok = c->ok && ..`; what stands before `? true : refusal`, or in a
-function that says what is wrong before `? NULL : "..."`. What functions with external linkage take and give is mixed into the verdict."""
+operand of && in what a bool function returns, or in a cursor's `c->ok = c->ok && ..`; what stands before `? true : refusal` or before
+`|| refuse(..)`, or in a function that says what is wrong before `? NULL : "..."`. What functions with external linkage take and give
+is mixed into the verdict."""
 import re
 
 IF = re.compile(r"\bif \(")
@@ -11,6 +12,7 @@ ACCEPTS = re.compile(r"return (true|\w*(_OK|_SUCCESS|_EMPTY|_EVENT|_END|_FORWARD
 REFUSES = re.compile(r"return( false| NULL| 0| -1| \".*\"| [a-z]\w*\(.*\))?;$")
 KERNEL = re.compile(r"\n\t+(return( -E[A-Z]+| error| NULL| false)?;)\n(?!\t+else\b)")  # the style of Linux: no braces around one statement
 MARKS = re.compile(r"\w+(->|\.)(bad|full) = true;$")
+REFUSAL = re.compile(r"\s*refuse\(")  # `return holds || refuse(...)`
 CONSTANT = re.compile(r"return [A-Z][A-Z0-9_]+;$")
 FUNCTION = re.compile(r"^(?!typedef|#|\}|/)((?:static |inline |const |struct |enum |unsigned |\w+ )+\**)(\w+)\(([^{};]*?)\)\n\{\n(.*?)^\}", re.M | re.S)
 NUMBERS = {"bool", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "int64_t", "int", "unsigned", "size_t", "unsigned int"}
@@ -93,7 +95,7 @@ class Numbered:
         close = closing(rest, 1)
         ends = rest[2:close].rstrip()
         said = " ".join(ends[ends.rfind("return"):].split()) if "return" in ends else ""
-        if rest[close:].startswith("} else") or not ends.strip() or ACCEPTS.match(said) and said != "return;":
+        if rest[close:].startswith("} else") or not ends.strip() or ACCEPTS.match(said) and said != "return;" or "||" in said:
             return False
         return REFUSES.match(said) or MARKS.search(ends) or constants and CONSTANT.match(said)
 
@@ -135,6 +137,11 @@ class Numbered:
             elif is_bool:
                 end = body.index(";", match.end())
                 expression = body[match.end():end]
+                *held, refusal = split(expression, "||")
+                if held and REFUSAL.match(refusal):
+                    out += [body[at:match.end()], self._wrap("||".join(held), "PLANTED_HOLDS", here), " ||", refusal]
+                    at = end
+                    continue
                 if '"' in expression or "'" in expression:
                     continue
                 ternary = re.match(r"(.*)(\? true\s*: \w+\(.*)", expression, re.S)
