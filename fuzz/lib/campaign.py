@@ -29,10 +29,11 @@ def plural(number):
 
 
 class Progress:
-    """What a person or a script sees. A status line on a terminal only; findings and the end always."""
+    """What a person or a script sees: findings and the end; a status line that a terminal keeps in one place, a log gets one with each page."""
 
-    def __init__(self, as_json):
+    def __init__(self, as_json, log_interval):
         self.json, self.tty, self.lock = as_json, sys.stdout.isatty() and not as_json, threading.Lock()
+        self.log_interval, self.next = log_interval, 0.0
 
     def say(self, text, **event):
         with self.lock:
@@ -48,6 +49,9 @@ class Progress:
             elif self.tty:
                 width = shutil.get_terminal_size().columns
                 print("\r\x1b[K" + text[:width - 1], end="", flush=True)
+            elif time.monotonic() >= self.next:
+                self.next = time.monotonic() + self.log_interval
+                print(text, flush=True)
 
 
 class Campaign:
@@ -411,7 +415,7 @@ def main(argv):
         if settings.page:
             return again(settings)
         chosen = manifest.choose(manifest.load(settings.manifest), settings.targets)
-        return Campaign(settings, chosen, Progress(settings.json)).run()
+        return Campaign(settings, chosen, Progress(settings.json, settings.page_interval)).run()
     except Refused as error:
         print(f"fuzz/campaign: {error}", file=sys.stderr)
         return error.code

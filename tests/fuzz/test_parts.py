@@ -69,6 +69,19 @@ Direct leak of 8 byte(s) in 1 object(s) allocated from:
 """
 
 
+class Log(unittest.TestCase):
+    def test_log(self):
+        """Without a terminal: a line at the start, then one with each page, and all that is said."""
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            progress = campaign.Progress(False, 100.0)
+            progress.status("first")
+            progress.status("too soon")
+            progress.say("FINDING")
+            progress.next -= 100.0
+            progress.status("second")
+        self.assertEqual(out.getvalue().split("\n"), ["first", "FINDING", "second", ""])
+
+
 class Stacks(unittest.TestCase):
     def test_asan(self):
         one, two = (stack.parse(ASAN.format(line=n), "/src/") for n in (30, 31))
