@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: a script. Action bytes: registers, control registers, guest memory, time, interrupts, and exits of every kind, on
+ * Input: records (fuzz/script.h), an action each: registers, control registers, guest memory, time, interrupts, and exits of every kind, on
  * two of the root's VPs. After each exit nothing may be open or held, and nothing forbidden may have reached the
  * hardware; a CHECK ends the process.
  */
@@ -185,6 +185,54 @@ static void action_control(struct script *s, struct vp *vp)
 	vp->rflags = (v & 0x80) != 0 ? 0x202 : 2;
 }
 
+static enum fake_end leave(struct vp *vp, const struct exit_info *e)
+{
+	enum fake_end end = fake_exit(vp, e);
+
+	CHECK_FUZZ(end == FAKE_RETURNED || end == FAKE_RESET);
+	return end;
+}
+
+/* IN or OUT, with what it says. */
+static void action_port(struct script *s, struct vp *vp)
+{
+	uint64_t v = script_take(s, 1);
+	struct exit_info e = { .kind = EXIT_PORT, .length = 1 };
+
+	e.port.size = (uint8_t)(1u << v % 3);
+	e.port.in = (v & 0x80) != 0;
+	e.port.port = (uint16_t)script_take(s, 2);
+	vp->regs[REG_RAX] = script_take(s, 4);
+	(void)leave(vp, &e);
+}
+
+/* An instruction on a page of a device, or on one that is nobody's. */
+static void action_device(struct script *s, struct vp *vp, bool write)
+{
+	static const uint64_t page[] = { FAKE_IOAPIC,    FAKE_ECAM + 0xf8000, FAKE_ECAM,
+					 APIC_BASE_ADDR, 0xfed40000,          FAKE_REGION_BASE };
+	/* MOV of all sizes, with an immediate; MOVZX, MOVSX; OR, AND, XOR */
+	static const uint8_t code[][6] = {
+		{ 0x89, 1 },           { 0x8b, 1 },
+		{ 0x88, 0x21 },        { 0x8a, 1 },
+		{ 0x66, 0x89, 1 },     { 0x48, 0x89, 1 },
+		{ 0x48, 0x8b, 1 },     { 0xc7, 1, 0x34, 0x12 },
+		{ 0x0f, 0xb7, 1 },     { 0x0f, 0xbe, 1 },
+		{ 0x81, 9, 0x34, 18 }, { 0x83, 0x21, 1 },
+		{ 0x23, 1 },           { 0x09, 1 },
+		{ 0x31, 1 },           { 0xa5 },
+	};
+	struct exit_info e = { .kind = EXIT_MEMORY };
+	uint64_t at = page[script_take(s, 1) % ARRAY_SIZE(page)];
+
+	e.memory.gpa = gpa(at + script_take(s, 2) % PAGE_SIZE);
+	e.memory.write = write;
+	e.memory.byte_count = sizeof(e.memory.bytes);
+	memcpy(e.memory.bytes, code[script_take(s, 1) % ARRAY_SIZE(code)], sizeof(code[0]));
+	vp->regs[REG_RAX] = script_take(s, 4);
+	(void)leave(vp, &e);
+}
+
 static void action(struct script *s)
 {
 	uint64_t op = script_take(s, 1), which;
@@ -227,10 +275,15 @@ static void action(struct script *s)
 		end = fake_run(vp->cpu);
 		CHECK_FUZZ(end == FAKE_RAN_OUT || end == FAKE_IDLE || end == FAKE_RESET);
 		break;
+	case 14:
+		action_port(s, vp);
+		break;
+	case 15:
+		action_device(s, vp, (op & 0x10) != 0);
+		break;
 	default:
 		e = take_exit(s);
-		end = fake_exit(vp, &e);
-		CHECK_FUZZ(end == FAKE_RETURNED || end == FAKE_RESET);
+		(void)leave(vp, &e);
 		break;
 	}
 	check_hardware();
@@ -238,11 +291,11 @@ static void action(struct script *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script s = { data, size, 0 }, one;
 
 	start();
-	for (unsigned i = 0; i < ACTIONS && script_more(&s); i++) {
-		action(&s);
+	for (unsigned i = 0; i < ACTIONS && script_action(&s, &one); i++) {
+		action(&one);
 	}
 	check_state();
 	return 0;

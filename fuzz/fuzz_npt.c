@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: byte 0: 1 no 1 GiB leaves, 2 a heap of 3 frames and as many as its upper bits say; then a script of maps, unmaps, look-ups and changes of ownership, compared
+ * Input: records (fuzz/script.h). The first: 1 no 1 GiB leaves, 2 a heap of 3 frames and as many as its upper bits say; then maps, unmaps, look-ups and changes of ownership, compared
  * with a plain array (npt) and checked for order and overlap (owner).
  */
 #include <string.h>
@@ -165,14 +165,16 @@ static void own(struct script *s, unsigned op)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
-	unsigned flags = (unsigned)script_take(&s, 1);
+	struct script s = { data, size, 0 }, one = { NULL, 0, 0 };
 	static bool started;
+	unsigned flags;
 
 	if (!started) {
 		started = true;
 		fake_bare();
 	}
+	(void)script_action(&s, &one);
+	flags = (unsigned)script_take(&one, 1);
 	fake.npt_1g = (flags & 1) == 0;
 	heap_init(hpa(FAKE_REGION_BASE),
 		  (flags & 2) != 0 ? (3 + (flags >> 2)) * PAGE_SIZE : FAKE_REGION_SIZE);
@@ -187,13 +189,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	memset(&npt, 0, sizeof(npt));
 	CHECK_FUZZ(npt_create(&npt));
-	for (unsigned i = 0; i < ACTIONS && script_more(&s); i++) {
-		unsigned op = (unsigned)script_take(&s, 1);
+	for (unsigned i = 0; i < ACTIONS && script_action(&s, &one); i++) {
+		unsigned op = (unsigned)script_take(&one, 1);
 
 		if ((op & 7) == 7) {
-			own(&s, op);
+			own(&one, op);
 		} else {
-			change(&s, op);
+			change(&one, op);
 			check_page(op >> 4 & 1, (unsigned)(op * 37u) % STRETCH);
 		}
 	}

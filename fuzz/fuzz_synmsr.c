@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Input: a script for one VP of a child: accesses to its synthetic registers, messages and flags of the parent, what a guest does with
+ * Input: records (fuzz/script.h) for one VP of a child: accesses to its synthetic registers, messages and flags of the parent, what a guest does with
  * messages, time. Messages of a SINT come in order and none is left behind without a sign; a timer is never early, and never due
  * again and again.
  */
@@ -299,15 +299,15 @@ static void action(struct script *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script s = { data, size, 0 }, one;
 	uint64_t id;
 
 	if (partition_root == NULL) {
 		fake_boot(&(struct fake_config){ .cpus = 1, .heap_bytes = 1ull << 20 });
 	}
 	make();
-	for (unsigned i = 0; i < ACTIONS && script_more(&s); i++) {
-		action(&s);
+	for (unsigned i = 0; i < ACTIONS && script_action(&s, &one); i++) {
+		action(&one);
 	}
 	id = p->id;
 	CHECK_FUZZ(own(0x43, &id, 8, NULL, 0) == HV_SUCCESS);

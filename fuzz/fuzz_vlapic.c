@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Input: a script of accesses, posts, acceptances, ends, time and mode changes on three virtual APICs. */
+/* Input: records (fuzz/script.h): accesses, posts, acceptances, ends, time and mode changes on three virtual APICs. */
 #include <string.h>
 
 #include "fuzz/script.h"
@@ -165,11 +165,11 @@ static void action(struct script *s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct script s = { data, size, 0 };
+	struct script s = { data, size, 0 }, one;
 
 	start();
-	for (unsigned i = 0; i < 256 && script_more(&s); i++) {
-		action(&s);
+	for (unsigned i = 0; i < 256 && script_action(&s, &one); i++) {
+		action(&one);
 	}
 	return 0;
 }

@@ -383,18 +383,18 @@ def partitions():
     yield "nmi_root", goes() + everywhere(step(64), step(32), step(0)) * 3
 
 
-# --- fuzz/fuzz_exit.c: no records, actions one behind the other ---
+# --- fuzz/fuzz_exit.c ---
 
 RAX, RCX, RDX = 0, 1, 2
 CPUID, RDMSR, WRMSR, PORT, HYPERCALL, HLT, MEMORY, INVD = range(2, 10)
 
 
 def reg(n, v):
-    return struct.pack("<BBQ", 0, n, v)
+    return record(struct.pack("<BBQ", 0, n, v))
 
 
 def exits(kind, v=2, rest=b"", vp=0):
-    return bytes([10 | vp << 7, kind, v]) + rest
+    return record(bytes([10 | vp << 7, kind, v]) + rest)
 
 
 def msr(n, v=0):
@@ -416,11 +416,26 @@ def access(at, code, write=False):
 
 def memory_at(at, data):
     return b"".join(
-        struct.pack("<BIB", 4, at + i, len(data[i : i + 16]) - 1) + data[i : i + 16] for i in range(0, len(data), 16)
+        record(struct.pack("<BIB", 4, at + i, len(data[i : i + 16]) - 1) + data[i : i + 16]) for i in range(0, len(data), 16)
     )
 
 
+def control(bits, cr3=0):
+    return record(bytes([3, bits]) + struct.pack("<I", cr3 >> 8)[:3])
+
+
+def runs(kind, v, vp=0):
+    return record(bytes([8 | vp << 7, kind, v]))
+
+
+def device(page, offset, code, v, write=False):
+    return record(struct.pack("<BBHBI", 15 | write << 4, page, offset, code, v))
+
+
 def roots():
+    yield "device", b"".join(device(page, offset, code, 0x31, write) for page in range(6) for offset in (0, 0x10) for code, write in ((0, True), (1, False), (7, True)))
+    yield "device_codes", b"".join(device(4, 0, code, 0, code % 2 == 0) for code in range(16))
+    yield "ports", b"".join(record(struct.pack("<BBHI", 14, size | into << 7, port, 2)) for port in (0x60, 0x80, 0x92, 0xCF9, 0xCFC) for size in range(3) for into in BOOL)
     named = (0x10, 0x1B, 0x48, 0x49, 0x1D9, 0x6E0, 0xC0000080, 0xC0010015, 0x830, 0x40000000, 0xDEAD, 0x8B)
     for n in named:
         yield "msr_%x" % n, b"".join(msr(n, v) for v in (0, 1, 7, 0xFEE00800, 0xD01, 1 << 40))
@@ -441,38 +456,38 @@ def roots():
     for i, code in enumerate(codes):
         yield "device_%d" % i, b"".join(
             access(page + r, code, w) for page in (ioapic, apic_page, ecam, 0xB0000000) for r in (0, 0x10, 0x20, 0x40, 0x80, 0xFFD) for w in (False, True)
-        )[:2000]
+        )
     select = lambda n: reg(RAX, n) + access(ioapic, "8901", True)
     put = lambda v: reg(RAX, v) + access(ioapic + 16, "8901", True)
     yield "ioapic", b"".join(select(n) + put(v) + access(ioapic + 16, "8b01") for n, v in ((0x10, 0x31), (0x10, 0x10031), (0x11, 0), (0x12, 0x731), (0x14, 0x10), (0x16, 0x1F5), (0x18, 0x431), (0x18, 0x231), (0, 0), (1, 1))) + access(
         ioapic, "8b01"
     ) + reg(RAX, 0x31) + access(ioapic + 0x40, "8901", True) + access(ioapic + 8, "8b01")
     table = lambda *entries: b"".join(struct.pack("<I", e) for e in entries)
-    code32 = memory_at(0x400000, b"\xf4") + struct.pack("<BIB", 4, 0x400000, 0) + b"\xf4"
-    legacy = lambda v, tables: tables + bytes([3, v]) + struct.pack("<I", 0x2000 >> 8)[:3] + exits(HLT, 0) + exits(INVD, 0)
+    code32 = memory_at(0x400000, b"\xf4") * 2
+    legacy = lambda v, tables: tables + control(v, 0x2000) + exits(HLT, 0) + exits(INVD, 0)
     yield "fetch_large", legacy(0x11, memory_at(0x2000, table(0x83, 0x83)) + code32)
-    yield "fetch_small", legacy(0x11, memory_at(0x2000, table(0x3003, 0x3003)) + memory_at(0x3000, table(0x400003)) + memory_at(0x400000, b"\x0f\x08") + struct.pack("<BIB", 4, 0x400000, 0) + b"\xf4")
+    yield "fetch_small", legacy(0x11, memory_at(0x2000, table(0x3003, 0x3003)) + memory_at(0x3000, table(0x400003)) + memory_at(0x400000, b"\x0f\x08") + memory_at(0x400000, b"\xf4"))
     yield "fetch_none", legacy(0x11, memory_at(0x2000, table(0, 0x3003)) + code32) + legacy(0x11, memory_at(0x2000, table(0x3003, 0x3003)) + memory_at(0x3000, table(0)) + code32)
     wide = lambda *entries: b"".join(struct.pack("<Q", e) for e in entries)
     yield "fetch_pae", legacy(0x31, memory_at(0x2000, wide(0x3001)) + memory_at(0x3000, wide(0, 0, 0x4003, 0x83)) + memory_at(0x4000, wide(0x400003)) + code32)
     yield "fetch_long", legacy(0x32, memory_at(0x2000, wide(0x3003)) + memory_at(0x3000, wide(0x4003, 0x83)) + memory_at(0x4000, wide(0, 0, 0x400083)) + code32)
     insns = ("0fa2", "0f32", "0f30", "0f01d9", "0f01c1", "f4", "0f08", "90", "f30fa2")
     yield "lengths", b"".join(
-        bytes([3, 2, 0, 0, 0]) + memory_at(0x5000, bytes.fromhex(c).ljust(16, b"\x90")) + struct.pack("<BIB", 4, 0x5000, 0) + bytes.fromhex(c)[:1] + exits(k, 0) * 2
+        control(2) + memory_at(0x5000, bytes.fromhex(c).ljust(16, b"\x90")) + memory_at(0x5000, bytes.fromhex(c)[:1]) + exits(k, 0) * 2
         for c in insns
         for k in (CPUID, RDMSR, WRMSR, HYPERCALL, HLT, INVD)
-    )[:1900]
+    )
     boot = reg(RCX, 0x1B) + reg(RAX, 0xFEE00D00) + reg(RDX, 0) + exits(WRMSR)
     init = reg(RCX, 0x830) + reg(RAX, 0x4500) + reg(RDX, 0) + exits(WRMSR, 2, b"", 0)
-    yield "init_boot", boot + init + bytes([8, 0, 0])
+    yield "init_boot", boot + init + runs(0, 0)
     kicks = b"".join(reg(RCX, 0x830) + reg(RAX, low) + reg(RDX, 1) + exits(WRMSR) for low in (0x4500, 0x4608, 0x4400, 0x4035))
-    yield "start_other", boot + kicks + bytes([0x88, 0, 0]) * 3 + bytes([0x88, 5, 1]) * 2 + kicks + bytes([0x88, 0, 0]) * 2
-    yield "nmi", boot + b"".join(bytes([8 | c << 7, k, 1]) for c in BOOL for k in (1, 11, 12, 13, 14, 15, 16, 7)) * 2
+    yield "start_other", boot + kicks + runs(0, 0, 1) * 3 + runs(5, 1, 1) * 2 + kicks + runs(0, 0, 1) * 2
+    yield "nmi", boot + b"".join(runs(k, 1, c) for c in BOOL for k in (1, 11, 12, 13, 14, 15, 16, 7)) * 2
 
 
 def vlapics():
-    """Of the target vlapic, no records: an action with its VP (0 to 2) and operands."""
-    act = lambda op, vp=0, rest=b"": bytes([op | vp << 5]) + rest
+    """Of the target vlapic: an action with its VP (0 to 2) and operands."""
+    act = lambda op, vp=0, rest=b"": record(bytes([op | vp << 5]) + rest)
     mmio = lambda offset, v, vp=0: act(4, vp, struct.pack("<HI", offset, v))
     write_msr = lambda n, v, vp=0: act(0, vp, struct.pack("<BI", n, v))
     read_msr = lambda n, vp=0: act(3, vp, bytes([n]))
@@ -496,15 +511,15 @@ def vlapics():
 
 
 def tables():
-    """Of the target npt, no records."""
-    change = lambda op, first, n, to=0: bytes([op]) + struct.pack("<HH", first, n) + struct.pack("<I", to)[:3]
-    own = lambda op, base, size: bytes([7 | op]) + struct.pack("<HH", base, size)
+    """Of the target npt."""
+    change = lambda op, first, n, to=0: record(bytes([op]) + struct.pack("<HH", first, n) + struct.pack("<I", to)[:3])
+    own = lambda op, base, size: record(bytes([7 | op]) + struct.pack("<HH", base, size))
     for frames in range(6):  # more than three
-        head = bytes([2 | frames << 2])
+        head = record(bytes([2 | frames << 2]))
         yield f"split_{frames}", head + change(0x40, 0, 512, 512) + change(0, 5, 1, 9) + change(4, 7, 1) + change(0x50, 0, 512, 512) + change(4 | 16, 3, 2)
         yield f"unsplit_{frames}", head + change(0x40, 0, 512, 512) + change(4, 7, 1) + change(4, 0, 512)
-    yield "owners_many", b"\0" + b"".join(own(0, 4 * i, 256) for i in range(132))
-    yield "owners_split", b"\0" + own(0, 0, 65535) + b"".join(own(0x20, 2 * i + 1, 16) for i in range(63)) + own(0, 300, 256) + own(
+    yield "owners_many", record(b"\0") + b"".join(own(0, 4 * i, 256) for i in range(132))
+    yield "owners_split", record(b"\0") + own(0, 0, 65535) + b"".join(own(0x20, 2 * i + 1, 16) for i in range(63)) + own(0, 300, 256) + own(
         0x20, 200, 16) + own(0x20, 128, 16) + own(0x20, 128, 0)
 
 
