@@ -47,6 +47,8 @@ class Proof(unittest.TestCase):
     def test_median_is_none_where_the_middle_trial_found_nothing(self):
         self.assertIsNone(results.median({1: trial(1, True, 3.0), 2: trial(2, False, 3.0), 3: trial(3, False, 3.0)}))
         self.assertEqual(results.median({1: trial(1, True, 3.0, 2.0), 2: trial(2, True, 3.0, 1.0), 3: trial(3, False, 3.0)}), 2.0)
+        self.assertEqual(results.median({1: trial(1, True, 3.0, 2.0), 2: trial(2, True, 3.0, 1.0)}), 2.0)
+        self.assertIsNone(results.median({1: trial(1, True, 3.0, 2.0)}), "a trial that was not run found nothing")
 
     def test_replay_of_another_corpus_does_not_count(self):
         kept = self.kept({"what": "replay", "digest": "d", "corpus": "one", "failing": []})
