@@ -143,7 +143,7 @@ def run_trials(a, defects, kept):
     lock, missed = threading.Lock(), 0
 
     def go(item):
-        if time.time() > a.end:
+        if time.time() > a.end or trials.STOP.is_set():
             return None
         try:
             with lock:  # one build at a time
@@ -152,6 +152,8 @@ def run_trials(a, defects, kept):
             return one(a, *item, kept)
         except (Refused, OSError) as error:  # the sources are being changed: the next run has another look
             print(f"fuzz/proof: {error}", file=sys.stderr, flush=True)
+            return None
+        except trials.Stopped:
             return None
 
     def due(number, limit):
@@ -169,7 +171,11 @@ def run_trials(a, defects, kept):
                 work = list(due(number, limit))
                 if work:
                     print(f"trial {number}, up to {limit:.0f} CPU seconds: {len(work)} of them", file=sys.stderr, flush=True)
-                found = list(pool.map(go, work))
+                try:
+                    found = list(pool.map(go, work))
+                except BaseException:  # a signal: else the pool would work off what is queued
+                    trials.STOP.set()
+                    raise
                 missed = missed + found.count(False) + found.count(None) if limit == a.seconds else missed
     return 1 if missed else 0
 

@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -21,7 +22,12 @@ TIMEOUT = 5  # seconds that one input may take
 MEMORY = 1 << 30
 NICE = os.environ.get("REDOUBT_PROOF_NICE", "10")  # of the fuzzers
 ENGINES = ("libfuzzer", "afl")
+STOP = threading.Event()  # the run is ended: trials that are under way do not count
 DRY_RUN = b"at least one valid input seed that does not crash"  # of AFL++, which does not begin then
+
+
+class Stopped(Exception):
+    """STOP was set."""
 
 
 class Limits:
@@ -164,6 +170,8 @@ def watch(argv, env, log, budget, look):
     try:
         while usage is None:
             time.sleep(0.1 if time.monotonic() - began < 5 else 0.5)
+            if STOP.is_set():
+                raise Stopped
             ended, status, used = os.wait4(child.pid, os.WNOHANG)
             if ended:
                 child.returncode, usage = os.waitstatus_to_exitcode(status), used
