@@ -353,7 +353,7 @@ static bool head_number(const struct edit *e, size_t body, uint32_t which, uint6
 	return false;
 }
 
-/* What said the length of the body says it again. */
+/* What said the length of the body says it again, or one byte more or less. */
 static void count_body(struct edit *e, uint32_t which)
 {
 	char text[24];
@@ -362,7 +362,10 @@ static void count_body(struct edit *e, uint32_t which)
 	int n;
 
 	if (body_of(e, &body) && head_number(e, body, which, UINT64_MAX, &p, &which)) {
-		n = snprintf(text, sizeof(text), "%zu", e->size - body);
+		size_t length = e->size - body;
+
+		length += any(e, 12) == 0 ? any(e, 2) * 2 - (length != 0) : 0;
+		n = snprintf(text, sizeof(text), "%zu", length);
 		replace(e, p, (const uint8_t *)text, (size_t)n);
 	}
 }
