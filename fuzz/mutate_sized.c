@@ -11,49 +11,7 @@
 #include <string.h>
 
 #include "fuzz/boundary.h"
-#include "fuzz/engine.h"
-
-struct edit {
-	uint8_t *data;
-	size_t size, max;
-	uint64_t random;
-};
-
-/* A number in the input: CBOR's short heads have five bits of their one byte. */
-struct field {
-	size_t at;
-	unsigned width;
-	bool big, head;
-};
-
-static uint64_t any(struct edit *e, uint64_t below)
-{
-	return engine_any(&e->random, below);
-}
-
-static uint64_t get(const struct edit *e, const struct field *f)
-{
-	uint64_t v = 0;
-
-	if (f->head) {
-		return e->data[f->at] & 0x1f;
-	}
-	for (unsigned i = 0; i < f->width; i++) {
-		v |= (uint64_t)e->data[f->big ? f->at + f->width - 1 - i : f->at + i] << (8 * i);
-	}
-	return v;
-}
-
-static void put(struct edit *e, const struct field *f, uint64_t v)
-{
-	if (f->head) {
-		e->data[f->at] = (uint8_t)((e->data[f->at] & 0xe0) | (v & 0x1f));
-		return;
-	}
-	for (unsigned i = 0; i < f->width; i++) {
-		e->data[f->big ? f->at + f->width - 1 - i : f->at + i] = (uint8_t)(v >> (8 * i));
-	}
-}
+#include "fuzz/edit.h"
 
 /* A number that may say how much of the rest there is: it is not 0, and no more than there is. */
 static bool find(struct edit *e, struct field *f)
@@ -77,23 +35,6 @@ static bool find(struct edit *e, struct field *f)
 		}
 	}
 	return false;
-}
-
-/* Room for n bytes at `at`; false: there is none. */
-static bool open_at(struct edit *e, size_t at, size_t n)
-{
-	if (n > e->max - e->size) {
-		return false;
-	}
-	memmove(e->data + at + n, e->data + at, e->size - at);
-	e->size += n;
-	return true;
-}
-
-static void close_at(struct edit *e, size_t at, size_t n)
-{
-	memmove(e->data + at, e->data + at + n, e->size - at - n);
-	e->size -= n;
 }
 
 #define AROUND_MAX 8u
@@ -151,6 +92,11 @@ static void resize(struct edit *e, const struct field *f)
 			}
 		}
 		return;
+	}
+	if (any(e, 8) == 0) { /* around a limit; padding stays as it is */
+		(void)any(e, 1);
+		n = boundary_of(e->random >> 3) - v;
+		n = any(e, 2) == 0 ? (n + 7) / 8 * 8 : n;
 	}
 	if (open_at(e, at, n)) {
 		for (size_t i = 0; i < n; i++) {
@@ -219,7 +165,10 @@ static void set_number(struct edit *e)
 		to.at += any(e, 2) == 0 ? 3 : 0; /* behind a harness's own bytes */
 		to.at = to.at + to.width <= e->size ? to.at : 0;
 	}
-	if (any(e, 3) != 0 || !find(e, &from)) {
+	if (any(e, 8) ==
+	    0) { /* the same to who multiplies it by a small power of two, in as many bits */
+		put(e, &to, get(e, &to) + (1ull << (8 * to.width - 1 - any(e, 4))));
+	} else if (any(e, 3) != 0 || !find(e, &from)) {
 		(void)any(e, 1);
 		put(e, &to, boundary_of(e->random >> 3));
 	} else {
@@ -284,6 +233,7 @@ struct list {
 	size_t edge[PARTS_MAX + 1]; /* of the parts; the last one is the end */
 	unsigned parts;
 	bool guessed; /* nothing in it says how many parts there are: some at a place, all of one size */
+	bool alike; /* the same, but they look like parts: about as many as there are */
 };
 
 /* How long the part at `at` is; 0: there is none. */
@@ -323,9 +273,6 @@ static bool find_list(struct edit *e, const struct kind *k, struct list *l)
 	static uint16_t count[INPUT_MAX + 1];
 	size_t best = 0, most = any(e, 2) == 0 ? SIZE_MAX : 2 + any(e, 6);
 
-	if (e->size > INPUT_MAX) {
-		return false;
-	}
 	l->guessed = k->stride != 0;
 	if (l->guessed) {
 		return list_at(e, k, any(e, e->size), l);
@@ -340,6 +287,80 @@ static bool find_list(struct edit *e, const struct kind *k, struct list *l)
 		}
 	}
 	return list_at(e, k, best, l);
+}
+
+/* How many bytes of a part of n are those of the part before it. */
+static size_t same_bytes(const struct edit *e, size_t at, size_t n)
+{
+	size_t same = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		same += e->data[at + i] == e->data[at - n + i];
+	}
+	return same;
+}
+
+/* Of two parts that meet at a distance from `at` (0, or their own size), the size with which they look most alike; 0: none. */
+static size_t best_stride(struct edit *e, size_t at, bool forward)
+{
+	static const uint8_t strides[] = { 2,  3,  4,  5,  6,  8,  10, 12, 14, 16,
+					   20, 24, 28, 32, 36, 40, 48, 56, 64, 72 };
+	size_t best = 0, most = 0;
+
+	for (unsigned i = 0; i < sizeof(strides); i++) {
+		size_t n = strides[i], second = forward ? at + n : at - n, same;
+
+		if ((forward ? e->size - at : at) < 2 * n ||
+		    memcmp(e->data + second, e->data + second + 1, n - 1) == 0) {
+			continue; /* or a run of one byte */
+		}
+		same = same_bytes(e, second, n) * 64 / n;
+		if (same > most && any(e, 4) != 0) {
+			most = same;
+			best = n;
+		}
+	}
+	return best;
+}
+
+/*
+ * Parts of one size that look alike: as many as a number before them says, or up to a place that is the input's end, before its last
+ * byte, or any other.
+ */
+static bool find_alike(struct edit *e, struct list *l)
+{
+	bool counted = any(e, 2) == 0;
+	struct field f = { 0, 0, false, false };
+	size_t at, n;
+
+	l->alike = true;
+	l->guessed = false;
+	if (counted && (!find(e, &f) || get(e, &f) < 2 || get(e, &f) > PARTS_MAX)) {
+		return false;
+	}
+	at = counted ? f.at + f.width : any(e, 2) == 0 ? e->size - any(e, 2) : any(e, e->size + 1);
+	n = best_stride(e, at, counted);
+	if (n == 0) {
+		return false;
+	}
+	if (counted) {
+		l->parts = (unsigned)get(e, &f);
+		if ((e->size - at) / n < l->parts) {
+			return false;
+		}
+	} else {
+		size_t end = at;
+
+		for (at -= n;
+		     at >= n && end - at < PARTS_MAX * n && 2 * same_bytes(e, at, n) >= n;) {
+			at -= n;
+		}
+		l->parts = (unsigned)((end - at) / n);
+	}
+	for (unsigned i = 0; i <= l->parts; i++) {
+		l->edge[i] = at + i * n;
+	}
+	return l->parts >= 2;
 }
 
 static uint8_t is_edge[INPUT_MAX + 1]; /* of a part that is behind the one that changes */
@@ -372,7 +393,7 @@ static unsigned above(struct edit *e, const struct list *l, unsigned index, stru
 	memset(is_edge, 0, e->size + 1);
 	for (unsigned i = index + 1; i <= l->parts; i++) {
 		is_edge[l->edge[i]] = 1;
-		is_edge[l->edge[i] + (l->guessed && l->edge[i] < e->size)] =
+		is_edge[l->edge[i] + ((l->guessed || l->alike) && l->edge[i] < e->size)] =
 			1; /* a byte may follow */
 	}
 	is_edge[e->size] = 1;
@@ -380,8 +401,10 @@ static unsigned above(struct edit *e, const struct list *l, unsigned index, stru
 		for (unsigned i = 0; i < n && count < AROUND_MAX; i++) {
 			struct field f = { at, sizes[i].width, sizes[i].big, false };
 			uint64_t v = f.at + f.width <= last ? get(e, &f) : 0;
-			bool number = (l->guessed ? v <= 32 && any(e, 2) == 0 : v == l->parts) &&
-				      at + 16 >= l->edge[0];
+			bool number = (l->guessed ? v <= 32 && any(e, 2) == 0
+				       : l->alike ? v + 2 >= l->parts && v <= l->parts + 2
+						  : v == l->parts) &&
+				      at + 16 >= l->edge[0] && (!l->alike || at < l->edge[2]);
 
 			if (v != 0 && (number || counts_up(e, &f, v, last))) {
 				counts[count] = number;
@@ -393,6 +416,25 @@ static unsigned above(struct edit *e, const struct list *l, unsigned index, stru
 	return count;
 }
 
+/* A part that comes `nth` behind the one at `of`, which it is a copy of: it counts on, in one byte or as the two before it do. */
+static void count_on(struct edit *e, size_t at, const uint8_t *before, size_t n, unsigned nth)
+{
+	uint8_t *p = e->data + at;
+	size_t column = e->random % n;
+
+	if (before == NULL) {
+		p[column] = (uint8_t)(p[column] + nth);
+		return;
+	}
+	for (size_t i = 0; i + 4 <= n; i += 4) {
+		struct field to = { at + i, 4, false, false };
+		uint32_t was = (uint32_t)get(e, &to), first;
+
+		memcpy(&first, before + i, 4);
+		put(e, &to, was + nth * (was - first));
+	}
+}
+
 /* Parts are there once more, or at another place, or are gone; sizes and counts around them follow. */
 static void change_list(struct edit *e)
 {
@@ -401,14 +443,20 @@ static void change_list(struct edit *e)
 	struct field other[AROUND_MAX + 1];
 	bool counts[AROUND_MAX + 1];
 	unsigned i, to, others, times = any(e, 4) == 0 ? 1 + (unsigned)any(e, 40) : 1, done = 0;
-	bool less = any(e, 5) == 0;
+	bool less = any(e, 5) == 0, on = !less && any(e, 2) == 0;
 	size_t n, at;
 
-	if (!find_list(e, k, &l)) {
+	l.alike = false;
+	if (e->size > INPUT_MAX || !(any(e, 2) == 0 ? find_alike(e, &l) : find_list(e, k, &l))) {
 		return;
 	}
-	i = (unsigned)any(e, l.guessed && l.parts > 8 ? 8 : l.parts);
-	to = any(e, 2) == 0 || l.guessed ? i : (unsigned)any(e, l.parts);
+	i = l.alike && any(e, 2) == 0  ? l.parts - 1
+	    : l.guessed && l.parts > 8 ? (unsigned)any(e, 8)
+				       : (unsigned)any(e, l.parts);
+	to = on || any(e, 2) == 0 || l.guessed ? i : (unsigned)any(e, l.parts);
+	if (on && any(e, 2) == 0) {
+		times = 1 + (unsigned)any(e, 24);
+	}
 	n = l.edge[i + 1] - l.edge[i];
 	at = l.edge[i];
 	others = any(e, 8) != 0 ? above(e, &l, less ? i : to, other, counts) : 0;
@@ -416,7 +464,17 @@ static void change_list(struct edit *e)
 		close_at(e, at, n);
 		done = 1;
 	}
-	for (; !less && done < times && open_at(e, l.edge[to], n); done++) {
+	if (on && times * n <= e->max - e->size && open_at(e, at + n, times * n)) {
+		bool two = i != 0 && at - l.edge[i - 1] == n && any(e, 2) == 0;
+
+		(void)any(e, 1);
+		for (; done < times; done++) {
+			memcpy(e->data + at + (1 + done) * n, e->data + at, n);
+			count_on(e, at + (1 + done) * n, two ? e->data + at - n : NULL, n,
+				 1 + done);
+		}
+	}
+	for (; !less && !on && done < times && open_at(e, l.edge[to], n); done++) {
 		at += at >= l.edge[to] ? n : 0;
 		memcpy(e->data + l.edge[to], e->data + at, n);
 		if (any(e, 2) == 0) {
@@ -475,7 +533,9 @@ static size_t pick_head(struct edit *e, unsigned of)
 {
 	size_t at = 0, end = e->size, chosen = SIZE_MAX, inner = SIZE_MAX, inner_end = 0;
 	uint64_t seen = 0, strings = 0;
+	size_t within = SIZE_MAX;
 
+	e->outer = SIZE_MAX;
 	for (unsigned round = 0; round < 2; round++) {
 		while (at < end) {
 			unsigned major = 0;
@@ -487,8 +547,10 @@ static size_t pick_head(struct edit *e, unsigned of)
 			}
 			if ((of >> major & 1) != 0 && any(e, ++seen) == 0) {
 				chosen = at;
+				e->outer = round == 0 ? SIZE_MAX : within;
 			}
 			if (round == 0 && major == 2 && value > 8 && any(e, ++strings) == 0) {
+				within = at;
 				inner = at + n;
 				inner_end = at + n + (size_t)value;
 			}
@@ -504,17 +566,49 @@ static size_t pick_head(struct edit *e, unsigned of)
 	return chosen;
 }
 
-/* An integer is another one, in its shortest form; or the same to who keeps fewer bits of it. */
+/* Another number in a head, in its shortest form; false: there is no room. */
+static bool set_head(struct edit *e, size_t at, uint64_t v)
+{
+	size_t was, n = v < 24 ? 1 : v <= 0xff ? 2 : v <= 0xffff ? 3 : v <= 0xffffffff ? 5 : 9;
+	static const uint8_t info[] = { 0, 0, 24, 25, 0, 26, 0, 0, 0, 27 };
+	unsigned major = 0;
+	uint64_t old;
+
+	was = cbor_head(e, at, &major, &old);
+	if (n < was) {
+		close_at(e, at, was - n);
+	} else if (!open_at(e, at, n - was)) {
+		return false;
+	}
+	e->data[at] = (uint8_t)(major << 5 | (n == 1 ? v : info[n]));
+	for (size_t i = 1; i < n; i++) {
+		e->data[at + i] = (uint8_t)(v >> 8 * (n - 1 - i));
+	}
+	return true;
+}
+
+/* What an item lies in is longer or shorter by as much as the input is. */
+static void set_outer(struct edit *e, size_t size)
+{
+	unsigned major;
+	uint64_t v;
+
+	if (e->outer != SIZE_MAX && cbor_head(e, e->outer, &major, &v) != 0) {
+		(void)set_head(e, e->outer, v + e->size - size);
+	}
+}
+
+/* An integer is another one; or the same to who keeps fewer bits of it. */
 static bool change_integer(struct edit *e)
 {
-	size_t at = pick_head(e, 1u << 0 | 1u << 1), was, n;
-	unsigned major = 0;
-	uint64_t v = 0;
+	size_t at = pick_head(e, 1u << 0 | 1u << 1), size = e->size;
+	unsigned major;
+	uint64_t v;
 
 	if (at == SIZE_MAX) {
 		return false;
 	}
-	was = cbor_head(e, at, &major, &v);
+	(void)cbor_head(e, at, &major, &v);
 	switch (any(e, 3)) {
 	case 0:
 		v += 1ull << (8u << any(e, 3));
@@ -526,19 +620,33 @@ static bool change_integer(struct edit *e)
 		v = boundary_of(e->random >> 3);
 		break;
 	}
-	n = v < 24 ? 1 : v <= 0xff ? 2 : v <= 0xffff ? 3 : v <= 0xffffffff ? 5 : 9;
-	if (n < was) {
-		close_at(e, at, was - n);
-	} else if (!open_at(e, at, n - was)) {
+	if (!set_head(e, at, v)) {
 		return false;
 	}
-	e->data[at] = (uint8_t)(major << 5 | (n == 1   ? v
-					      : n == 2 ? 24
-					      : n == 3 ? 25
-					      : n == 5 ? 26
-						       : 27));
-	for (size_t i = 1; i < n; i++) {
-		e->data[at + i] = (uint8_t)(v >> 8 * (n - 1 - i));
+	set_outer(e, size);
+	return true;
+}
+
+/* A string is longer or shorter, at its end: by a few bytes, or as long as a limit. */
+static bool change_string(struct edit *e)
+{
+	size_t at = pick_head(e, 1u << 2 | 1u << 3), size = e->size, n;
+	unsigned major;
+	uint64_t v = 0, to;
+
+	if (at == SIZE_MAX || (n = cbor_head(e, at, &major, &v)) == 0 || v > size - at - n) {
+		return false;
+	}
+	to = any(e, 2) == 0 ? v + any(e, 9) - 4 : boundary_of(e->random >> 3);
+	if (to < v) {
+		close_at(e, at + n + (size_t)to, (size_t)(v - to));
+	} else if (to - v <= size && open_at(e, at + n + (size_t)v, (size_t)(to - v))) {
+		memset(e->data + at + n + v, 'a', (size_t)(to - v));
+	} else {
+		return false;
+	}
+	if (set_head(e, at, to)) {
+		set_outer(e, size);
 	}
 	return true;
 }
@@ -613,11 +721,24 @@ static bool change_items(struct edit *e)
 	return true;
 }
 
+static void change_cbor(struct edit *e)
+{
+	static bool (*const how[])(struct edit *) = { change_items, change_items, change_integer,
+						      change_string };
+
+	if (!how[any(e, 4)](e)) {
+		set_number(e);
+	}
+}
+
 static void one_edit(struct edit *e)
 {
 	unsigned kind = (unsigned)any(e, 15);
 	struct field f;
 
+	if (any(e, 2) == 0 && cbor_end(e, 0) == e->size) {
+		kind = 12;
+	}
 	if (kind < 8 && !find(e, &f)) {
 		kind = 8; /* nothing that may be a size */
 	}
@@ -627,7 +748,6 @@ static void one_edit(struct edit *e)
 		break;
 	case 1:
 	case 2:
-	case 3:
 		repeat(e, &f);
 		break;
 	case 4:
@@ -642,15 +762,14 @@ static void one_edit(struct edit *e)
 	case 9:
 		set_number(e);
 		break;
+	case 3:
 	case 10:
 	case 11:
 		change_list(e);
 		break;
 	case 12:
 	case 13:
-		if (!(any(e, 2) == 0 ? change_items(e) : change_integer(e))) {
-			set_number(e);
-		}
+		change_cbor(e);
 		break;
 	default:
 		if (any(e, 2) == 0) {
@@ -664,7 +783,7 @@ static void one_edit(struct edit *e)
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
 {
-	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull };
+	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull, SIZE_MAX };
 	uint64_t own = &mutator_for_afl != NULL ? 5 : 3;
 
 	if (size == 0 || any(&e, 8) >= own) {

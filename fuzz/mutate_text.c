@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Mutation of text: numbers, words, lines and the blocks that lines make by their indentation are changed, repeated, moved and left out
- * as wholes; a number that says how long the text behind an empty line is mostly still says so. It knows no format; half of the
+ * as wholes, or taken from inputs seen before; a number that says how long the text behind an empty line is mostly still says so. It knows no format; half of the
  * mutations are the engine's own.
  */
 #include <stdbool.h>
@@ -63,11 +63,16 @@ static void insert(struct edit *e, size_t at, const uint8_t *with, size_t n)
 	replace(e, (struct piece){ at, 0 }, with, n);
 }
 
-/* A piece whose bytes are all of a class, from a place at random on; false: there is none near. */
+/* A piece whose bytes are all of a class, the one at a random place or the next, so that short ones have their turn; false: there is none. */
 static bool find(struct edit *e, bool (*of)(uint8_t), struct piece *p)
 {
 	size_t at = any(e, e->size), tries = 0;
 
+	if (any(e, 2) == 0) {
+		while (at + 1 < e->size && of(e->data[at])) {
+			at++;
+		}
+	}
 	while (!of(e->data[at])) {
 		at = (at + 1) % e->size;
 		if (++tries == e->size) {
@@ -90,7 +95,70 @@ static bool not_line_end(uint8_t c)
 
 static bool not_separator(uint8_t c)
 {
-	return strchr(" ,;&\n", c) == NULL || c == 0;
+	return c != ' ' && c != ',' && c != ';' && c != '&' && c != '\n';
+}
+
+/* Of what stands between commas or braces: a key and its value. */
+static bool is_member(uint8_t c)
+{
+	return c != ',' && c != ';' && c != '&' && c != '{' && c != '}' && c != '\n';
+}
+
+static bool not_quote(uint8_t c)
+{
+	return c != '"' && c != '\n';
+}
+
+typedef bool (*class_of)(uint8_t);
+
+static class_of any_class(struct edit *e)
+{
+	static const class_of classes[] = { is_word, not_separator, is_member };
+
+	return classes[any(e, 3)];
+}
+
+/* ---- what other inputs said ---- */
+
+#define BANK 256u
+#define BANK_BYTES 96u
+
+static struct {
+	uint8_t bytes[BANK_BYTES];
+	uint8_t n;
+	class_of of;
+} bank[BANK];
+static unsigned banked;
+
+static void remember(struct edit *e)
+{
+	class_of of = any_class(e);
+	struct piece p;
+
+	if (find(e, of, &p) && p.n <= BANK_BYTES) {
+		memcpy(bank[banked % BANK].bytes, e->data + p.at, p.n);
+		bank[banked % BANK].n = (uint8_t)p.n;
+		bank[banked++ % BANK].of = of;
+	}
+}
+
+/* A piece of an input seen before, in the place of one of its kind or as one more behind it. */
+static void borrow(struct edit *e)
+{
+	unsigned which = (unsigned)any(e, banked < BANK ? banked : BANK);
+	uint8_t copy[BANK_BYTES + 1] = { ',' };
+	struct piece p;
+
+	if (banked == 0 || !find(e, bank[which].of, &p)) {
+		return;
+	}
+	if (any(e, 2) == 0) {
+		replace(e, p, bank[which].bytes, bank[which].n);
+		return;
+	}
+	copy[0] = p.at != 0 && any(e, 3) == 0 ? e->data[p.at - 1] : ',';
+	memcpy(copy + 1, bank[which].bytes, bank[which].n);
+	insert(e, p.at + p.n, copy, bank[which].n + 1u);
 }
 
 /* A number in the text is another one, written as it was. */
@@ -180,14 +248,15 @@ static void repeat(struct edit *e)
 {
 	size_t times = any(e, 6) == 0 ? 1 + any(e, 40) : 1, to;
 	bool block = any(e, 2) == 0;
+	class_of of = any(e, 2) == 0 ? not_separator : is_member;
 	uint8_t copy[COPY_MAX + 1];
 	struct piece p, other;
 
-	if (!(block ? find_block(e, &p) : find(e, not_separator, &p)) || p.n > COPY_MAX) {
+	if (!(block ? find_block(e, &p) : find(e, of, &p)) || p.n > COPY_MAX) {
 		return;
 	}
 	to = p.at;
-	if (any(e, 4) == 0 && (block ? find_block(e, &other) : find(e, not_separator, &other))) {
+	if (any(e, 4) == 0 && (block ? find_block(e, &other) : find(e, of, &other))) {
 		to = other.at;
 	}
 	memcpy(copy, e->data + p.at, p.n);
@@ -225,7 +294,7 @@ static void leave_out(struct edit *e)
 		}
 		return;
 	default:
-		if (find(e, any(e, 2) == 0 ? is_word : not_separator, &p)) {
+		if (find(e, any_class(e), &p)) {
 			replace(e, p, NULL, 0);
 		}
 		return;
@@ -235,7 +304,7 @@ static void leave_out(struct edit *e)
 /* What one place says, in another. */
 static void take_over(struct edit *e)
 {
-	bool (*of)(uint8_t) = any(e, 2) == 0 ? is_word : not_separator;
+	class_of of = any_class(e);
 	uint8_t copy[COPY_MAX];
 	struct piece from, to;
 
@@ -248,11 +317,11 @@ static void take_over(struct edit *e)
 /* A word becomes as long as a field may be, or longer. */
 static void lengthen(struct edit *e)
 {
-	static uint8_t run[4096];
-	size_t n = ((size_t)1 << any(e, 13)) + any(e, 3) - 1;
+	static uint8_t run[4200];
+	size_t n = ((size_t)1 << (any(e, 4) == 0 ? any(e, 13) : 4 + any(e, 9))) + any(e, 3) - 1;
 	struct piece p;
 
-	if (find(e, is_word, &p) && n <= sizeof(run)) {
+	if (find(e, any(e, 2) == 0 ? is_word : not_quote, &p) && n <= sizeof(run)) {
 		memset(run, any(e, 4) == 0 ? '0' : 'a', n);
 		if (any(e, 2) == 0 && n >= p.n) { /* as long as that with what it was */
 			insert(e, p.at + p.n, run, n - p.n);
@@ -299,6 +368,7 @@ static void add_mark(struct edit *e)
 		"\xef\xbb\xbf",
 	};
 	const char *mark = marks[any(e, sizeof(marks) / sizeof(marks[0]))];
+	char control[8];
 	struct piece p;
 	size_t at;
 
@@ -306,6 +376,11 @@ static void add_mark(struct edit *e)
 		mark = "";
 		insert(e, any(e, e->size + 1), (const uint8_t *)mark, 1); /* a zero */
 		return;
+	}
+	if (any(e, 8) == 0) { /* as it is, or escaped */
+		snprintf(control, sizeof(control), any(e, 2) == 0 ? "%c" : "\\u00%02x",
+			 1 + (int)any(e, any(e, 2) == 0 ? 31 : 255));
+		mark = control;
 	}
 	at = any(e, e->size + 1);
 	if (any(e, 2) == 0 && find(e, is_word, &p)) {
@@ -372,7 +447,7 @@ static void count_body(struct edit *e, uint32_t which)
 
 static void one_edit(struct edit *e)
 {
-	switch (any(e, 8)) {
+	switch (any(e, 9)) {
 	case 0:
 	case 1:
 		change_number(e);
@@ -385,9 +460,14 @@ static void one_edit(struct edit *e)
 		leave_out(e);
 		break;
 	case 5:
-		take_over(e);
+		if (any(e, 2) == 0) {
+			take_over(e);
+		} else {
+			borrow(e);
+		}
 		break;
 	case 6:
+	case 7:
 		lengthen(e);
 		break;
 	default:
@@ -408,11 +488,15 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	if (size == 0) {
 		return LLVMFuzzerMutate(data, size, max);
 	}
+	if (any(&e, 4) == 0) {
+		remember(&e);
+	}
 	counted = body_of(&e, &body) && head_number(&e, body, 0, size - body, &p, &which);
 	if (any(&e, 8) >= own) {
 		e.size = LLVMFuzzerMutate(data, size, max);
 	} else {
-		for (unsigned edits = 1u << any(&e, 3); edits != 0 && e.size != 0; edits--) {
+		for (unsigned edits = 1u << any(&e, 2) * any(&e, 3); edits != 0 && e.size != 0;
+		     edits--) {
 			one_edit(&e);
 		}
 		if (e.size != 0 && any(&e, 4) == 0) {
