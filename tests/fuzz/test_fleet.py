@@ -24,15 +24,6 @@ LIMIT = 150             # seconds for two inputs to cross; it takes about 20
 SECRETS = {"h1": b"only host one has this", "x-h1": b"and this only host two"}
 
 
-def toy_hash(data):
-    """As toy.c."""
-    value = 0xcbf29ce484222325
-    for byte in data:
-        value = (value ^ byte) * 0x9e3779b97f4a7c15 & (1 << 64) - 1
-        value ^= value >> 29
-    return value
-
-
 def contents(folder):
     return [p.read_bytes() for p in folder.glob("*") if p.is_file()] if folder.is_dir() else []
 
@@ -113,8 +104,7 @@ class Fleet(unittest.TestCase):
         self.addCleanup(keep.cleanup)
         self.base = Path(keep.name)
         self.shared = self.base / "shared"
-        one, two = (f"-DTOY_SECRET_{n}={toy_hash(SECRETS[h])}u" for n, h in enumerate(HOSTS, 1))
-        manifest = toy.build(self.base, "-DTOY_SECRETS", one, two)
+        manifest = toy.build(self.base, *toy.secrets(*(SECRETS[h] for h in HOSTS)))
         self.manifests = {}
         for host in HOSTS:  # each with seeds of its own
             (entry,) = json.loads(manifest.read_text())

@@ -2,7 +2,7 @@
 /*
  * A target with planted bugs for the test of fuzz/campaign; no parser of the product. "RDBT" and 17 more bytes: a read past
  * a buffer, by two ways to the same function. With TOY_TRAP, in the replay program alone, "RDBQ": a trap.
- * With TOY_SECRETS instead of these: no bug, and two branches that only the right input reaches.
+ * With TOY_SECRETS instead of these: two branches that only the right input reaches, and a bug that only the third shows.
  * With TOY_CLASSES instead of these: one failure of each class, by the first byte.
  */
 #include <stddef.h>
@@ -68,7 +68,7 @@ static void fail(uint8_t how)
 #ifdef TOY_SECRETS
 static volatile unsigned secrets;
 
-/* Two numbers of 64 bits that no engine finds by looking at comparisons: each byte changes all of the hash. */
+/* Numbers of 64 bits that no engine finds by looking at comparisons: each byte changes all of the hash. */
 static void secret(const uint8_t *data, size_t size)
 {
 	uint64_t hash = 0xcbf29ce484222325u;
@@ -82,6 +82,9 @@ static void secret(const uint8_t *data, size_t size)
 	}
 	if (hash == TOY_SECRET_2) {
 		secrets |= 2;
+	}
+	if (hash == TOY_SECRET_BUG) {
+		read_past(data, size);
 	}
 }
 #endif

@@ -38,6 +38,19 @@ def build(folder, *defines):
     return folder / "targets.json"
 
 
+def secrets(one, two, bug=b""):
+    """Defines of TOY_SECRETS for these inputs; without `bug`, nothing fails."""
+    def toy_hash(data):
+        """As toy.c."""
+        value = 0xcbf29ce484222325
+        for byte in data:
+            value = (value ^ byte) * 0x9e3779b97f4a7c15 & (1 << 64) - 1
+            value ^= value >> 29
+        return value
+    named = {"TOY_SECRET_1": toy_hash(one), "TOY_SECRET_2": toy_hash(two), "TOY_SECRET_BUG": toy_hash(bug) if bug else 0}
+    return ["-DTOY_SECRETS", *(f"-D{name}={value}u" for name, value in named.items())]
+
+
 def words(manifest, out, *more):
     return [sys.executable, "-B", ROOT / "fuzz/campaign", "--manifest", manifest, "--out", out, "--timeout", "3",
             "--minimise", "4s", "--slice", "4s", "--disk", "32M", "--json", *more]

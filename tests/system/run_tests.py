@@ -22,6 +22,7 @@ import attestcase
 import badinput
 import cases
 import debian_case
+import fuzzhost
 import guestcase
 import images
 import machine as mc
@@ -30,7 +31,7 @@ from product import Product
 
 
 RUNNERS = {cases.Case: rootcase, guestcase.GuestCase: guestcase, attacks.Attacks: attacks,
-           debian_case.DebianCase: debian_case, attestcase.AttestCase: attestcase}
+           debian_case.DebianCase: debian_case, attestcase.AttestCase: attestcase, fuzzhost.FuzzHost: fuzzhost}
 
 
 class Reporter:
@@ -103,7 +104,7 @@ def main():
 
     try:
         groups = [*cases.matrix(a.bare), *guestcase.matrix(a.bare), *attacks.matrix(a.bare),
-                  *debian_case.matrix(a.bare), *attestcase.matrix(a.bare)]
+                  *debian_case.matrix(a.bare), *attestcase.matrix(a.bare), *fuzzhost.matrix(a.bare)]
     except (attacks.ScoreboardError, OSError) as e:
         print(f"run_tests: {e}", file=sys.stderr)
         return 2
