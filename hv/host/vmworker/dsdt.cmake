@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
-# dsdt.asl -> dsdt_aml.c in the build folder. As a script (cmake -P): the second step, bytes to an array.
+# dsdt.asl -> dsdt_aml.c in the build folder. As a script (cmake -P) it does that: ASL to bytes, bytes to an array.
 if(CMAKE_SCRIPT_MODE_FILE)
-	file(READ ${AML} bytes HEX)
+	# 6033: "_HID string must be exactly 7 or 8 characters". Hyper-V's "VMBus" is not, and Linux looks for it.
+	execute_process(COMMAND ${IASL} -vs -we -vw 6033 -p ${MADE} ${ASL} RESULT_VARIABLE result OUTPUT_VARIABLE said ERROR_VARIABLE said)
+	if(NOT result EQUAL 0)
+		message(FATAL_ERROR "iasl: status ${result}\n${said}")
+	endif()
+	file(READ ${MADE}.aml bytes HEX)
 	string(REGEX REPLACE "(..)" "0x\\1, " bytes "${bytes}")
-	file(WRITE ${TO} "#include \"hv/host/vmworker/acpi.h\"\n"
+	file(WRITE ${MADE}.c "#include \"hv/host/vmworker/acpi.h\"\n"
 		"const uint8_t acpi_dsdt[] = { ${bytes}};\n"
 		"const uint32_t acpi_dsdt_bytes = sizeof(acpi_dsdt);\n")
 	return()
@@ -18,11 +23,9 @@ function(vmworker_dsdt)
 		if(NOT REDOUBT_IASL)
 			message(FATAL_ERROR "iasl: not found: apt-get install acpica-tools")
 		endif()
-		# 6033: "_HID string must be exactly 7 or 8 characters". Hyper-V's "VMBus" is not, and Linux looks for it.
 		add_custom_command(
 			OUTPUT ${made}.c
-			COMMAND ${REDOUBT_IASL} -vs -va -we -vw 6033 -p ${made} ${here}/dsdt.asl
-			COMMAND ${CMAKE_COMMAND} -DAML=${made}.aml -DTO=${made}.c -P ${here}/dsdt.cmake
+			COMMAND ${CMAKE_COMMAND} -DIASL=${REDOUBT_IASL} -DASL=${here}/dsdt.asl -DMADE=${made} -P ${here}/dsdt.cmake
 			BYPRODUCTS ${made}.aml
 			DEPENDS ${here}/dsdt.asl ${here}/dsdt.cmake
 			COMMENT "Compiling dsdt.asl"
