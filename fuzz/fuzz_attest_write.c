@@ -3,6 +3,7 @@
  * Input: values for the writers: 0: kind, then the fields. Whatever the values, the strict readers take what is written
  * (or the writer says 0), and a buffer one byte too small is refused. Kinds from 0xf0 on are single items for a small buffer.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "attest/core/cose.h"
@@ -100,11 +101,11 @@ static void token(struct script *s)
 static void log_entry(struct script *s)
 {
 	uint8_t out[512];
-	struct tpm_digest d[TPM_BANKS_MAX];
 	uint32_t count = (uint32_t)script_take(s, 1) % (TPM_BANKS_MAX + 1);
+	struct tpm_digest *d = calloc(count != 0 ? count : 1, sizeof(*d)); /* no more of them */
 	size_t n, size = script_take(s, 2) % sizeof(out);
 
-	memset(d, 0, sizeof(d));
+	CHECK_FUZZ(d != NULL);
 	for (uint32_t i = 0; i < count; i++) {
 		d[i].alg = (uint16_t)script_take(s, 2);
 		d[i].n = (uint16_t)script_take(s, 1);
@@ -115,6 +116,7 @@ static void log_entry(struct script *s)
 	n = log_header_write(d, count, out, size);
 	CHECK_FUZZ(n <= size && (n == 0 || n == 32 + 16 + 12 + 4 * count + 1));
 	CHECK_FUZZ(log_header_write(d, TPM_BANKS_MAX + 1, out, size) == 0);
+	free(d);
 }
 
 /* Nothing is written behind the first item that did not fit, and what fitted stays. */

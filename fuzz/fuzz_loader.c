@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "fuzz/oracle.h"
+#include "fuzz/heap.h"
 #include "hv/host/vmworker/acpi.h"
 #include "hv/host/vmworker/loader.h"
 #include "hv/wire/view.h"
@@ -190,7 +190,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	error = (data[6] & 0x20) != 0 ? EINTR : (data[6] & 0x10) != 0 ? EIO : 0;
 	kernel_bytes = (data[6] & 0xc0) == 0xc0 ? 257 * MIB : kernel_bytes;
 	in.kernel = (data[6] & 0xc0) == 0x80 ? FOLDER : data[6] >> 4 == KERNEL_LOST ? LOST : KERNEL;
+	heap_begin();
 	good = loader_load(&m, &in, &start, text, sizeof(text));
+	heap_end();
 	ORACLE(good == (text[0] == '\0') && memchr(text, '\0', sizeof(text)) != NULL,
 	       "a refusal without a reason");
 	oracle_said_text(text);

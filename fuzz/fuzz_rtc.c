@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Input: a script. Byte modulo 4: 0 writes the index (next byte), 1 writes the data port (next byte), 2 reads both ports, 3 sets the
- * time (8 bytes). What is read is compared with the C library's calendar.
+ * time (8 bytes). What is read is compared with the C library's calendar, and so are the edges of that year.
  */
 #include <string.h>
 #include <time.h>
@@ -23,6 +23,24 @@ static void check_date(uint64_t seconds)
 	CHECK_FUZZ(d.year == tm.tm_year + 1900 && d.month == tm.tm_mon + 1 && d.day == tm.tm_mday);
 	CHECK_FUZZ(d.hour == tm.tm_hour && d.minute == tm.tm_min && d.second == tm.tm_sec);
 	CHECK_FUZZ(d.weekday == tm.tm_wday + 1);
+}
+
+/* Where calendars go wrong in its year: around the new years, and at February's end. */
+static void check_year(uint64_t seconds)
+{
+	static const int month_day[][2] = { { 0, 1 }, { 1, 28 },  { 1, 29 },
+					    { 2, 1 }, { 11, 30 }, { 11, 31 } };
+	time_t t = (time_t)(seconds < RTC_SECONDS_MAX ? seconds : RTC_SECONDS_MAX);
+	struct tm tm;
+
+	CHECK_FUZZ(gmtime_r(&t, &tm) != NULL);
+	for (size_t i = 0; i < sizeof(month_day) / sizeof(month_day[0]); i++) {
+		struct tm day = { .tm_year = tm.tm_year,
+				  .tm_mon = month_day[i][0],
+				  .tm_mday = month_day[i][1] };
+
+		check_date((uint64_t)timegm(&day));
+	}
 }
 
 static void check_value(uint8_t index, uint8_t v)
@@ -67,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		default:
 			now = script_take(&s, 8);
 			check_date(now);
+			check_year(now);
 			break;
 		}
 	}

@@ -25,7 +25,7 @@ static bool find(struct edit *e, struct field *f)
 		f->head = any(e, 4) == 0;
 		f->width = f->head ? 1 : widths[any(e, sizeof(widths) / sizeof(widths[0]))];
 		f->big = any(e, 2) == 0;
-		f->at = any(e, any(e, 3) == 0 ? head : e->size);
+		f->at = place(e, any(e, 3) == 0 ? head : e->size);
 		if (f->width > e->size - f->at) {
 			continue;
 		}
@@ -159,7 +159,7 @@ static void set_number(struct edit *e)
 	while (to.width > e->size) {
 		to.width /= 2;
 	}
-	to.at = any(e, e->size - to.width + 1);
+	to.at = place(e, e->size - to.width + 1);
 	if (any(e, 2) == 0 && to.at >= to.at % to.width + 3) {
 		to.at -= to.at % to.width;       /* fields are aligned, mostly */
 		to.at += any(e, 2) == 0 ? 3 : 0; /* behind a harness's own bytes */

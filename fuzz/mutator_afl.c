@@ -99,11 +99,24 @@ static size_t put_word(uint8_t *data, size_t size, size_t max, size_t at, uint64
 	return size;
 }
 
+/* Seldom within a run of one byte, of which there may be thousands behind a header. */
+static size_t place(const uint8_t *data, size_t size, uint64_t r)
+{
+	size_t at = size == 0 ? 0 : (size_t)((r >> 16) % size);
+
+	for (unsigned tries = 0; tries < 4 && at != 0 && at + 1 < size &&
+				 data[at] == data[at - 1] && data[at] == data[at + 1];
+	     tries++) {
+		at = (size_t)((next(&random_state) >> 16) % size);
+	}
+	return at;
+}
+
 static size_t change(uint8_t *data, size_t size, size_t max)
 {
 	static const uint8_t edge[] = { 0, 1, 0x7f, 0x80, 0xff, 0xfe, 16, 64 };
 	uint64_t r = next(&random_state);
-	size_t at = size == 0 ? 0 : (size_t)((r >> 16) % size);
+	size_t at = place(data, size, r);
 
 	switch (size == 0 ? 5 : r % 8) {
 	case 0:
