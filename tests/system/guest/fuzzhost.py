@@ -96,12 +96,11 @@ def install():
     return "active, enabled"
 
 
-def sandbox():
-    """The process has no rights, and sees the system read-only, without homes and devices."""
+def enclosed():
+    """The process has no rights, and sees the system read-only, without homes and devices. Its user."""
     pid, inside = main_pid(), ("nsenter", "--mount", f"--target={main_pid()}")
     now = fields(pid)
     user = int(now["Uid"].split()[0])
-    check(0x10000 > user >= 61184, f"user {user} is not a dynamic one")
     for name, value in (("NoNewPrivs", "1"), ("CapEff", "0" * 16), ("CapBnd", "0" * 16), ("Seccomp", "2")):
         check(now[name] == value, f"{name} {now[name]}")
     Path.home().joinpath("file").touch()
@@ -110,6 +109,12 @@ def sandbox():
         check(code != 0 and "Read-only" in text, f"{folder}: {text}")
     check(run(*inside, "sh", "-c", f"ls -A {Path.home()}; ls /dev/ttyS0 2>&1")[1].startswith("ls: cannot access"), "homes or devices are to be seen")
     check(OUT.stat().st_uid == user, "the folder is another user's")
+    return user
+
+
+def sandbox():
+    user = enclosed()
+    check(0x10000 > user >= 61184, f"user {user} is not a dynamic one")
     return f"user {user}"
 
 
@@ -201,7 +206,7 @@ def fleet():
     code, text = run("systemctl", "start", UNIT)
     check(code == 0, text)
     queue = wait("AFL++'s queue", lambda: next(Path("/srv/fuzz/toy").glob("*-h1/queue/id:*"), None))
-    check((queue.stat().st_uid, OUT.stat().st_uid) == (user.pw_uid, user.pw_uid), "not the fleet's user")
+    check((queue.stat().st_uid, enclosed()) == (user.pw_uid, user.pw_uid), "not the fleet's user")
     check(state()["elapsed"] > 10, "it did not go on with the campaign")
     return f"user {user.pw_uid}"
 
