@@ -4,7 +4,7 @@
  * Checked: a guest sees one answer, whole and in order, then the end, and nothing before it has asked; the manager is asked once for
  * each connection, for the guest's own nonce; a connection does not stay for ever, whoever is silent; no descriptor is lost.
  */
-#include "fuzz/proc.h"
+#include "fuzz/proc_channel.h"
 #include "hv/host/hvsock/service.h"
 #include "tests/guest/ring_guest.h"
 
@@ -62,11 +62,6 @@ static void closing(struct chan *c)
 	chan_closed(&set, c);
 }
 
-static void gpadl_freeing(struct chan_gpadl *g)
-{
-	chan_gpadl_freed(&set, g);
-}
-
 static void hear(void)
 {
 	alive = alive && chan_worker_all(&set);
@@ -90,10 +85,6 @@ static bool room(void)
 
 static void open_channel(uint32_t unit)
 {
-	union {
-		struct pm_gpadl m;
-		uint8_t bytes[sizeof(struct pm_gpadl) + sizeof(guest[0].pfn)];
-	} m;
 	struct guest *g = &guest[unit];
 	struct pm_open o = { .unit = unit, .gpadl = GPADL, .downstream = RING_PAGES };
 	int fd = g->open || !room() ? -1 : proc_fd();
@@ -109,14 +100,7 @@ static void open_channel(uint32_t unit)
 	g->from_host = (struct ring_guest){ memory, g->pfn + RING_PAGES, RING_PAGES };
 	ring_guest_init(&g->to_host);
 	ring_guest_init(&g->from_host);
-	memset(&m, 0, sizeof(m));
-	m.m.unit = unit;
-	m.m.gpadl = GPADL;
-	m.m.pages = UNIT_PAGES;
-	m.m.length = UNIT_PAGES * 4096;
-	memcpy(m.m.pfn, g->pfn, sizeof(g->pfn));
-	proc_say(PROC_WORKER, PM_GPADL, &m, sizeof(m), -1);
-	proc_say(PROC_WORKER, PM_OPEN, &o, sizeof(o), fd);
+	proc_open(&o, g->pfn, UNIT_PAGES, fd);
 	g->open = true;
 	hear();
 	ORACLE(!alive || s.of[unit].state == LINE_REQUEST, "a connection was not taken");
@@ -125,39 +109,22 @@ static void open_channel(uint32_t unit)
 /* What the worker does not offer: a connection behind the last, or a second channel of one. It is broken, and nothing else happens. */
 static void open_odd(unsigned arg)
 {
-	union {
-		struct pm_gpadl m;
-		uint8_t bytes[sizeof(struct pm_gpadl) + ODD_PAGES * sizeof(uint64_t)];
-	} m;
+	static const uint64_t pfn[ODD_PAGES] = { ODD, ODD + 1, ODD + 2, ODD + 3 };
 	struct pm_open o = { .unit = (arg & 1) != 0 ? SERVICE_LINES + (arg >> 1 & 3) : arg % UNITS,
 			     .sub = (arg & 1) == 0,
 			     .gpadl = GPADL + 1,
 			     .downstream = ODD_PAGES / 2 };
 	int fd = proc_fd();
 
-	if (fd < 0) {
-		return;
+	if (fd >= 0) {
+		proc_open(&o, pfn, ODD_PAGES, fd);
+		hear();
 	}
-	memset(&m, 0, sizeof(m));
-	m.m.unit = o.unit;
-	m.m.gpadl = o.gpadl;
-	m.m.pages = ODD_PAGES;
-	m.m.length = ODD_PAGES * 4096;
-	for (uint32_t i = 0; i < ODD_PAGES; i++) {
-		m.m.pfn[i] = ODD + i;
-	}
-	proc_say(PROC_WORKER, PM_GPADL, &m, sizeof(m), -1);
-	proc_say(PROC_WORKER, PM_OPEN, &o, sizeof(o), fd);
-	hear();
 }
 
 static void close_channel(uint32_t unit)
 {
-	struct pm_channel c = { .unit = unit };
-	struct pm_gpadl_free f = { .unit = unit, .gpadl = GPADL };
-
-	proc_say(PROC_WORKER, PM_CLOSE, &c, sizeof(c), -1);
-	proc_say(PROC_WORKER, PM_GPADL_FREE, &f, sizeof(f), -1);
+	proc_close(unit, GPADL);
 	hear();
 	guest[unit].open = false;
 	ORACLE(!alive || s.of[unit].state == LINE_FREE, "a closed connection is served");
@@ -536,7 +503,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	now = 1000;
 	set.opened = opened;
 	set.closing = closing;
-	set.gpadl_freeing = gpadl_freeing;
 	chan_init(&set, &mem, proc_socket[PROC_WORKER].ready);
 	for (unsigned i = 0; i < 200 && alive && script_action(&in, &action); i++) {
 		act(&action);
@@ -547,13 +513,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			service_closed(&s, s.of[i].c);
 		}
 	}
-	for (uint32_t i = 0; i < CHAN_MAX; i++) {
-		if (set.chan[i].open) {
-			(void)close(set.chan[i].fd);
-		}
-	}
-	proc_init();
-	ORACLE(proc_fds_left() == 0 || !alive, "a descriptor was not closed");
-	(void)proc_fds_left();
+	proc_channels_end(&set, alive);
 	return 0;
 }

@@ -9,7 +9,7 @@
 #define FUZZ_IC_SESSION_H
 #include <fcntl.h>
 
-#include "fuzz/proc.h"
+#include "fuzz/proc_channel.h"
 #include "hv/host/ic/component.h"
 #include "tests/guest/ring_guest.h"
 
@@ -54,11 +54,6 @@ static void closing(struct chan *c)
 	chan_closed(&set, c);
 }
 
-static void gpadl_freeing(struct chan_gpadl *g)
-{
-	chan_gpadl_freed(&set, g);
-}
-
 static struct component *component(void)
 {
 	return &s.of[KIND];
@@ -81,10 +76,6 @@ static bool any_open(void)
 
 static void open_channel(uint32_t unit, uint32_t sub)
 {
-	union {
-		struct pm_gpadl m;
-		uint8_t bytes[sizeof(struct pm_gpadl) + sizeof(ring_pfn)];
-	} g;
 	struct pm_open o = { .unit = unit, .sub = sub, .gpadl = GPADL, .downstream = RING_PAGES };
 	int fd = proc_fd();
 	bool again;
@@ -92,19 +83,12 @@ static void open_channel(uint32_t unit, uint32_t sub)
 	if (fd < 0) {
 		return;
 	}
-	memset(&g, 0, sizeof(g));
-	g.m.unit = unit;
-	g.m.gpadl = GPADL;
-	g.m.pages = 2 * RING_PAGES;
-	g.m.length = 2 * RING_PAGES * 4096;
-	memcpy(g.m.pfn, ring_pfn, sizeof(ring_pfn));
 	again = any_open();
 	if (!again) {
 		ring_guest_init(&to_host);
 		ring_guest_init(&from_host);
 	}
-	proc_say(PROC_WORKER, PM_GPADL, &g, sizeof(g), -1);
-	proc_say(PROC_WORKER, PM_OPEN, &o, sizeof(o), fd);
+	proc_open(&o, ring_pfn, 2 * RING_PAGES, fd);
 	hear();
 	spoilt = again; /* two channels with the same rings */
 	if (!again) {
@@ -116,11 +100,7 @@ static void open_channel(uint32_t unit, uint32_t sub)
 
 static void close_channel(uint32_t unit)
 {
-	struct pm_channel c = { .unit = unit };
-	struct pm_gpadl_free f = { .unit = unit, .gpadl = GPADL };
-
-	proc_say(PROC_WORKER, PM_CLOSE, &c, sizeof(c), -1);
-	proc_say(PROC_WORKER, PM_GPADL_FREE, &f, sizeof(f), -1);
+	proc_close(unit, GPADL);
 	hear();
 	CHECK_FUZZ(!alive || s.of[unit].state == COMPONENT_CLOSED);
 }
@@ -323,7 +303,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	now = 1000000;
 	set.opened = opened;
 	set.closing = closing;
-	set.gpadl_freeing = gpadl_freeing;
 	chan_init(&set, &mem, proc_socket[PROC_WORKER].ready);
 	for (unsigned i = 0; i < 200 && alive && script_action(&in, &action); i++) {
 		act(&action);
@@ -333,14 +312,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			close_channel(unit);
 		}
 	}
-	for (uint32_t i = 0; i < CHAN_MAX; i++) { /* of units that are none */
-		if (set.chan[i].open) {
-			(void)close(set.chan[i].fd);
-		}
-	}
-	proc_init();
-	ORACLE(proc_fds_left() == 0 || !alive, "a descriptor was not closed");
-	(void)proc_fds_left();
+	proc_channels_end(&set, alive);
 	return 0;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* attestd: the agent of a host that fetches reports. See docs/man/attestd.8. */
-#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -19,6 +18,7 @@
 #include "hv/host/attestd/attestd.h"
 #include "hv/host/attestd/tpm.h"
 #include "hv/host/lib/attest.h"
+#include "hv/host/lib/heap.h"
 #include "hv/host/lib/usage.h"
 
 #ifndef REDOUBT_VERSION
@@ -197,9 +197,7 @@ int main(int argc, char **argv)
 	if (!open_listener(words.socket, &agent.listener) || !confine(ATTESTD_UID)) {
 		return 1;
 	}
-	/* All memory is of the heap: no mapping is made any more. */
-	(void)mallopt(M_MMAP_MAX, 0);
-	(void)mallopt(M_TRIM_THRESHOLD, -1);
+	heap_alone();
 	(void)fprintf(stderr, "attestd: ready\n");
 	if (!sandbox_enter(&attestd_policy)) {
 		(void)fprintf(stderr, "attestd: sandbox: %s\n", strerror(errno));

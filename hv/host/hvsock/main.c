@@ -2,7 +2,6 @@
 /* Connections of hv_sock of one machine: the guest fetches its own report. */
 #include <errno.h>
 #include <jansson.h>
-#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +10,7 @@
 #include "hv/host/hvsock/policy.h"
 #include "hv/host/hvsock/service.h"
 #include "hv/host/lib/clock.h"
+#include "hv/host/lib/heap.h"
 #include "hv/host/lib/start.h"
 
 enum place {
@@ -37,11 +37,6 @@ static void closing(struct chan *c)
 	chan_closed(&channels, c);
 }
 
-static void gpadl_freeing(struct chan_gpadl *g)
-{
-	chan_gpadl_freed(&channels, g);
-}
-
 static void configure(void)
 {
 	size_t seed = 0;
@@ -53,14 +48,12 @@ static void configure(void)
 	chan_init(&channels, &memory, worker);
 	channels.opened = opened;
 	channels.closing = closing;
-	channels.gpadl_freeing = gpadl_freeing;
 	service_init(&service);
-	/* The JSON library's hash tables: never seeded by it, which would open a file. And its memory is of the heap alone. */
+	/* The JSON library's hash tables: never seeded by it, which would open a file. */
 	while (seed == 0 && getrandom(&seed, sizeof(seed), 0) >= 0) {
 	}
 	json_object_seed(seed != 0 ? seed : 1);
-	(void)mallopt(M_MMAP_MAX, 0);
-	(void)mallopt(M_TRIM_THRESHOLD, -1);
+	heap_alone();
 }
 
 /* false: leave. */

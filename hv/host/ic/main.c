@@ -42,11 +42,6 @@ static void closing(struct chan *c)
 	chan_closed(&channels, c);
 }
 
-static void gpadl_freeing(struct chan_gpadl *g)
-{
-	chan_gpadl_freed(&channels, g);
-}
-
 static void configure(void)
 {
 	int worker;
@@ -57,7 +52,6 @@ static void configure(void)
 	chan_init(&channels, &memory, worker);
 	channels.opened = opened;
 	channels.closing = closing;
-	channels.gpadl_freeing = gpadl_freeing;
 }
 
 /* false: leave. */

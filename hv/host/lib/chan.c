@@ -134,7 +134,11 @@ static bool free_gpadls(struct chan_set *s)
 			continue;
 		}
 		g->told = true;
-		s->gpadl_freeing(g);
+		if (s->gpadl_freeing != NULL) {
+			s->gpadl_freeing(g);
+		} else {
+			chan_gpadl_freed(s, g);
+		}
 		called = true;
 	}
 	return called;

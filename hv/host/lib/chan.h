@@ -40,9 +40,10 @@ struct chan_set {
 	bool settling;   /* in the device's callbacks */
 	uint32_t resets; /* PM_RESETs to be answered */
 	/*
-	 * The device's, called from chan_worker (gpadl_freeing also from chan_closed); none may be NULL. opened: the worker knows;
+	 * The device's, called from chan_worker (gpadl_freeing also from chan_closed); only that may be NULL. opened: the worker knows;
 	 * packets may be there already, look before waiting for c->fd. closing: finish or forget what is under way, then
-	 * chan_closed(c) at once or later; until then packets may still be put. gpadl_freeing: likewise, then chan_gpadl_freed(g).
+	 * chan_closed(c) at once or later; until then packets may still be put. gpadl_freeing: likewise, then chan_gpadl_freed(g);
+	 * NULL where a device has only rings in GPADLs, which are freed after their channel is closed.
 	 */
 	void (*opened)(struct chan *c);
 	void (*closing)(struct chan *c);

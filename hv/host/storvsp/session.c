@@ -454,12 +454,6 @@ static void closing(struct chan *c)
 	finish_closing(s);
 }
 
-/* Only rings are in GPADLs, and chan frees those after the channel was closed. */
-static void gpadl_freeing(struct chan_gpadl *g)
-{
-	chan_gpadl_freed(&self->chans, g);
-}
-
 void session_init(struct storvsp *s, struct kept *kept, bool restarted)
 {
 	self = s;
@@ -473,7 +467,7 @@ void session_init(struct storvsp *s, struct kept *kept, bool restarted)
 	s->resets = 0;
 	s->chans.opened = opened;
 	s->chans.closing = closing;
-	s->chans.gpadl_freeing = gpadl_freeing;
+	s->chans.gpadl_freeing = NULL; /* only rings are in GPADLs */
 	if (!restarted) {
 		memset(kept, 0, sizeof(*kept));
 	}

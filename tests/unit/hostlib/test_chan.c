@@ -481,6 +481,14 @@ static void test_gpadl_free(void **state)
 	expect_freed(UNIT, RINGS);
 	expect_nothing();
 	assert_false(c->open);
+	/* A device with nothing but rings there is not asked. */
+	calls[0] = 0;
+	set.gpadl_freeing = NULL;
+	send_gpadl(UNIT, BUFFER, 20, 30);
+	send_free(UNIT, BUFFER);
+	assert_string_equal(calls, "");
+	expect_freed(UNIT, BUFFER);
+	assert_null(chan_gpadl_find(&set, UNIT, BUFFER));
 }
 
 static void test_reset_at_once(void **state)
