@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import toy
@@ -286,6 +287,12 @@ class Parts(unittest.TestCase):
         found = coverage.parse(text, ["hv/wire/ring.c"])
         self.assertEqual(found, {"hv/wire/ring.c": {"lines": 4, "missed": [[2, 3], [5, 5]]}})
         self.assertEqual(coverage.percent(found), 25.0)
+
+    def test_commit(self):
+        """Also where there is no git."""
+        self.assertRegex(store.commit(), r"^(unknown|[0-9a-f]{12}\+?)$")
+        with unittest.mock.patch.dict("os.environ", PATH="/nonexistent"):
+            self.assertEqual(store.commit(), "unknown")
 
     def test_hostile_output(self):
         """What a target prints can neither break the report nor the page."""
