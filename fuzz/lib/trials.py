@@ -14,7 +14,7 @@ from pathlib import Path
 
 import plantbuild
 import process
-from engines import AFL_FUZZ, afl_mutator, libfuzzer_flags
+from engines import AFL_FUZZ, AFL_SANITIZER, afl_mutator, libfuzzer_flags
 from targets import ROOT
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -218,7 +218,7 @@ def _afl(bench, seeds, seed, budget, place, seen):
     env = environment(place, AFL_NO_UI="1", AFL_SKIP_CPUFREQ="1", AFL_NO_AFFINITY="1", AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES="1",
                       AFL_SKIP_CRASHES="1", AFL_NO_CRASH_README="1", AFL_NO_COLOR="1", AFL_FORKSRV_INIT_TMOUT="20000",
                       AFL_HANG_TMOUT=str(TIMEOUT * 1000), AFL_FAST_CAL="1", AFL_TESTCACHE_SIZE="20",
-                      ASAN_OPTIONS="abort_on_error=1:symbolize=0:detect_leaks=0",
+                      ASAN_OPTIONS=AFL_SANITIZER,
                       UBSAN_OPTIONS="abort_on_error=1:symbolize=0")
     env.update(afl_mutator(bench.target))
     argv = [AFL_FUZZ, "-i", seeds, "-o", out, "-s", str(seed), "-t", "5000", "-m", "none"]
