@@ -377,9 +377,12 @@ static void add_mark(struct edit *e)
 		insert(e, any(e, e->size + 1), (const uint8_t *)mark, 1); /* a zero */
 		return;
 	}
-	if (any(e, 8) == 0) { /* as it is, or escaped */
-		snprintf(control, sizeof(control), any(e, 2) == 0 ? "%c" : "\\u00%02x",
-			 1 + (int)any(e, any(e, 2) == 0 ? 31 : 255));
+	if (any(e, 4) == 0) { /* as it is, or escaped */
+		static const uint8_t acted_on[] = { 7, 8, '\t', '\r', 0x1b, 0x7f, 0x9b };
+		unsigned c = any(e, 2) == 0 ? acted_on[any(e, sizeof(acted_on))]
+					    : 1 + (unsigned)any(e, 255);
+
+		snprintf(control, sizeof(control), any(e, 3) == 0 ? "%c" : "\\u00%02x", c);
 		mark = control;
 	}
 	at = any(e, e->size + 1);

@@ -139,6 +139,17 @@ def answers():
     def one(body, head=(0, 0, 0)):
         return bytes(head) + (body if isinstance(body, bytes) else json.dumps(body).encode() + b"\n")
 
+    web = {"name": "web", "state": "running", "memory_mib": 512, "vps": 2, "reason": "", "weight": 100, "kernel": "/boot/vmlinuz", "initrd": "/boot/initrd.img",
+           "cmdline": "root=/dev/sda quiet", "partition": 2, "run_ms": 61234, "resets": 0, "recorded": False, "guest": "Linux", "console_bytes": 40960,
+           "console_log": "/var/log/redoubt/web.log", "integration": {"heartbeats": 30, "timesync": 1, "shutdown_ready": True},
+           "storage": {"reads": 812, "writes": 44, "flushes": 3, "errors": 0}, "disks": [{"path": "/srv/web.img", "bytes": 1 << 31, "read_only": False}],
+           "nics": [{"mac": "52:54:00:12:34:56", "port": 1, "sent": 12, "received": 40, "dropped": 0}],
+           "processes": [{"process": "storvsp", "pid": 812, "deaths": 0}]}
+    usual = {"ok": True, "machines": [web, {"name": "db", "state": "off", "memory_mib": 64, "vps": 1, "reason": "shut down by its guest"}], "machine": web,
+             "processes": [{"process": "storvsp web", "state": "S", "pid": 812, "uid": 64001, "Seccomp": "2", "NoNewPrivs": "1", "root_entries": 0,
+                            "namespaces": {"net": "own", "mnt": "own"}, "descriptors": {"0": "/dev/null"}, "CapEff": "0"}], "control_groups": "own"}
+    for how in range(3):
+        yield f"usual_{how}", one(usual, (0, 0, how))
     for how in range(4):
         yield f"full_{how}", one(full, (0, 0, how))
         yield f"empty_{how}", one({}, (0, 0, how))
