@@ -140,6 +140,7 @@ static void put(uint8_t *to, uint64_t v, unsigned width)
 static void change_field(struct edit *e, unsigned index)
 {
 	unsigned length = e->record[index].length, width = 1u << any(e, 4), at;
+	uint64_t v = 0;
 	uint8_t *b;
 
 	while (width > length && width > 1) {
@@ -149,13 +150,21 @@ static void change_field(struct edit *e, unsigned index)
 		return;
 	}
 	at = any(e, length - width + 1);
-	if (any(e, 3) == 0) {
-		uint64_t v = 0;
-
+	switch (any(e, 6)) {
+	case 0: /* flags */
+		b[at] ^= (uint8_t)(1u << any(e, 8));
+		break;
+	case 1:
+		b[at] = (uint8_t)any(e, 256);
+		break;
+	case 2:
+	case 3:
 		memcpy(&v, b + at, width);
 		put(b + at, v + any(e, 71) - 35, width);
-	} else {
+		break;
+	default:
 		put(b + at, boundary(e), width);
+		break;
 	}
 }
 
@@ -422,7 +431,8 @@ size_t mutate_session(uint8_t *data, size_t size, size_t max, uint32_t seed)
 	}
 	memcpy(was, data, size);
 	read_records(e, was, size);
-	for (unsigned i = 0, edits = 1u << any(e, 4); i < edits; i++) {
+	/* Mostly one: what a session has come to needs all of its other actions. */
+	for (unsigned i = 0, edits = any(e, 2) == 0 ? 1 : 1u << any(e, 4); i < edits; i++) {
 		one_edit(e);
 	}
 	n = write_records(e, data, max);
