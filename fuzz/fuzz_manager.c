@@ -56,9 +56,9 @@ static uint8_t line[CLIENTS][1 << 16];
 static int accepting = -1; /* the client that connects; -1: none */
 static struct vm machine[MACHINES];
 static bool exists[MACHINES];
-static struct definition
-	kept[MACHINES]; /* what each machine was made of, and that was written down */
-static bool written;    /* definitions, since the last look at them */
+/* What each machine was made of, and that was written down; written: definitions, since the last look at them. */
+static struct definition kept[MACHINES];
+static bool written;
 static uint32_t fail_vm, fail_keep, fail_open, fail_send, fail_watch, fail_text, large_ps,
 	fail_memory;                  /* countdowns */
 static int send_error, receive_error; /* receive_error: of the next; 0: none */
