@@ -15,13 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FIRST 0xe1e10u
 
 static struct world w, fresh;
-static bool made;
 static struct {
 	uint32_t count; /* pfns that the guest has told */
 	uint64_t first; /* they go up by one from here */
 } told[IDS];
 
-static void connect_guest(void)
+/* Before the first input, whose coverage it would be. */
+__attribute__((constructor)) static void connect_guest(void)
 {
 	uint8_t m[VMBUS_MESSAGE_MAX];
 
@@ -30,7 +30,6 @@ static void connect_guest(void)
 	CHECK_FUZZ(world_message(&w, 1, m, guest_words(m, VMBUS_REQUEST_OFFERS, 0, 0, 8)));
 	world_settle(&w);
 	fresh = w;
-	made = true;
 }
 
 static const struct vmbus_gpadl *known(uint32_t id)
@@ -225,9 +224,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script s = { data, size, 0 }, action;
 
-	if (!made) {
-		connect_guest();
-	}
 	w = fresh;
 	memset(told, 0, sizeof(told));
 	for (unsigned i = 0; i < 200 && script_action(&s, &action); i++) {
