@@ -89,6 +89,7 @@ class Campaign:
         self.store.claim(s.resume)
         self.name_held = fleet.claim(s, self.store) if s.fleet else None
         process.kill_marked(s.out)
+        process.free_shared({pid for t in self.targets.values() for pid in engines.afl_pids(t, s, self.store)})
         self._check_room()
         self.before = self.store.state["elapsed"]
         self.commit = disk.commit()

@@ -151,6 +151,11 @@ def _number(stats, key):
     return int(stats[key]) if stats.get(key, "").isdecimal() else 0
 
 
+def afl_pids(target, settings, store):
+    """What this host's instances of AFL++ were, when they last wrote their figures."""
+    return {_number(afl_stats(folder), "fuzzer_pid") for folder in fleet.own(afl_folder(target, settings, store), settings)}
+
+
 def afl(target, role, settings, store, seconds, stop, live):
     """One slice; AFL++ writes its figures once a minute; an instance that has run before goes on (AFL_AUTORESUME)."""
     seeds, logs = store.folder(target.name, "corpus"), store.folder(target.name, "logs")

@@ -188,6 +188,7 @@ def watch(argv, env, log, budget, look):
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
         process.kill_marked(env[process.MARK])  # what AFL++ has started goes with it
+        process.free_shared({child.pid})
     return max(spent, usage.ru_utime + usage.ru_stime), found or look()
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 import unittest.mock
@@ -22,6 +23,7 @@ import engines
 import findings
 import notify
 import page
+import process
 import schedule
 import settings
 import stack
@@ -68,6 +70,24 @@ Direct leak of 8 byte(s) in 1 object(s) allocated from:
     #0 0x55 in malloc (/x/fuzz_y+0xf) (BuildId: 00)
     #1 0x55 in definition_read /src/hv/host/vmmgr/definition.c:12:2
 """
+
+
+class Shared(unittest.TestCase):
+    def test_free_shared(self):
+        """Of a process that was killed nothing is left; what others made stays, and what it has while it lives."""
+        make = "import ctypes; print(ctypes.CDLL(None).shmget(0, 4096, 0o600), flush=True); input()"
+        made = [subprocess.Popen([sys.executable, "-c", make], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in "ab"]
+        numbers = [int(child.stdout.readline()) for child in made]
+
+        def there():
+            lines = Path("/proc/sysvipc/shm").read_text(encoding="ascii").splitlines()[1:]
+            return [n in {int(line.split()[1]) for line in lines} for n in numbers]
+        self.assertEqual((process.free_shared({made[0].pid}), there()), (0, [True, True]))
+        for child in made:
+            child.kill()
+            child.communicate()
+        self.assertEqual((process.free_shared({made[0].pid}), there()), (1, [False, True]))
+        self.assertEqual((process.free_shared({made[1].pid}), there()), (1, [False, False]))
 
 
 class Log(unittest.TestCase):
