@@ -525,10 +525,7 @@ static size_t cbor_end(const struct edit *e, size_t at)
 	return at;
 }
 
-/*
- * One head out of all of them, of the input or of what lies in one of its byte strings, with one of the major types in `of`; SIZE_MAX:
- * there is none.
- */
+/* One head out of all, of the input or of what lies in one of its byte strings, with a major type of `of`; SIZE_MAX: none. */
 static size_t pick_head(struct edit *e, unsigned of)
 {
 	size_t at = 0, end = e->size, chosen = SIZE_MAX, inner = SIZE_MAX, inner_end = 0;
@@ -542,7 +539,8 @@ static size_t pick_head(struct edit *e, unsigned of)
 			uint64_t value = 0;
 			size_t n = cbor_head(e, at, &major, &value);
 
-			if (n == 0 || (major == 2 && value > end - at - n)) {
+			if (n == 0 || n > end - at ||
+			    ((major == 2 || major == 3) && value > end - at - n)) {
 				break;
 			}
 			if ((of >> major & 1) != 0 && any(e, ++seen) == 0) {
