@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""No file names a path of the machine on which it was written."""
+"""No file names a path of the machine on which it was written, and none lies at the top that does not belong there, as a fuzzer's find does."""
 import re
 
 from tree import ROOT, files, report
@@ -10,8 +10,13 @@ PLAIN = {"/", "/tmp", "/home", "/root", "/opt", "/mnt", "/srv", "/usr/src", "/us
 places = [re.escape(str(p)) for p in (ROOT, ROOT.parent) if str(p) not in PLAIN]
 MACHINE = re.compile(r"(?<![\w.}~)/-])(" + "|".join([r"/home/\w", r"/root/[\w.]", r"/Users/\w", *(p + "/" for p in places)]) + ")")
 
+TOP = {".clang-format", ".clang-tidy", ".git", ".gitignore", "CMakeLists.txt", "CMakePresets.json", "CONTRIBUTING.md", "LICENSE", "LICENSES.md",
+       "README.md", "SECURITY.md"}
+
 findings, count = [], 0
 for name, path in files():
+    if "/" not in name and name not in TOP:
+        findings.append(f"{name}: nothing of this name belongs at the top: move it, or name it here")
     if "/corpus/" in name:
         continue
     try:
