@@ -7,9 +7,8 @@ Python and AFL++ are those of this computer. Nothing is installed and no root ri
 do with less, but needs a writable cgroup v2, which CI's containers do not have, and systemd is not to be mocked: MemoryMax is the
 kernel's. What is fuzzed is the toy target of tests/fuzz with one input that fails. guest/fuzzhost.py makes the checks.
 
-By itself, with the same results: fuzzhost.py --build build --verbose
+By itself: run_tests.py --only fuzz-host --verbose
 """
-import argparse
 import re
 import shutil
 import sys
@@ -129,25 +128,3 @@ def run(case, tests, product, rep, soak=None, verbose=False):
             why = f"not reached: {current} failed"
     if left:
         rep.skip_rest(case.name, left, why)
-
-
-def main():
-    from run_tests import Reporter  # pylint: disable=import-outside-toplevel
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--build", help="build folder (default: build)")
-    p.add_argument("--verbose", action="store_true", help="show the serial port while it runs")
-    a = p.parse_args()
-    mc.stop_on_signals()
-    rep, case = Reporter(False), FuzzHost()
-    try:
-        run(case, case.tests(), Product(a.build), rep, verbose=a.verbose)
-    except (mc.SetupError, images.ImageError, OSError) as e:
-        print(f"fuzzhost: {e}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0 if rep.count("FAIL") == 0 and rep.count("PASS") > 0 else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
