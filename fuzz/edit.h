@@ -49,14 +49,12 @@ static inline void put(struct edit *e, const struct field *f, uint64_t v)
 	}
 }
 
-/* A place that is seldom within a run of one byte, of which there may be thousands behind a header. */
+/* A place that is seldom within a run of one byte. */
 static inline size_t place(struct edit *e, size_t below)
 {
 	size_t at = any(e, below);
 
-	for (unsigned tries = 0; tries < 4 && at != 0 && at + 1 < below &&
-				 e->data[at] == e->data[at - 1] && e->data[at] == e->data[at + 1];
-	     tries++) {
+	for (unsigned tries = 0; tries < 4 && engine_in_run(e->data, below, at); tries++) {
 		at = any(e, below);
 	}
 	return at;

@@ -20,4 +20,10 @@ static inline uint64_t engine_any(uint64_t *random, uint64_t below)
 	return below != 0 ? (*random >> 12) % below : 0;
 }
 
+/* Within a run of one byte, of which there may be thousands behind a header: a change there seldom is one. */
+static inline bool engine_in_run(const uint8_t *data, size_t size, size_t at)
+{
+	return at != 0 && at + 1 < size && data[at] == data[at - 1] && data[at] == data[at + 1];
+}
+
 #endif

@@ -4,19 +4,16 @@
  * source of mutations serves both engines. LLVMFuzzerMutate, which such a mutator calls for plain changes, is libFuzzer's own
  * there and the small one below here.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+#include "fuzz/engine.h"
+
 /* A target may have none. */
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
 				 uint8_t *to, size_t max, unsigned seed) __attribute__((weak));
 
-extern const bool mutator_for_afl;
 const bool mutator_for_afl = true;
 
 struct state {
@@ -99,14 +96,12 @@ static size_t put_word(uint8_t *data, size_t size, size_t max, size_t at, uint64
 	return size;
 }
 
-/* Seldom within a run of one byte, of which there may be thousands behind a header. */
+/* Seldom within a run of one byte. */
 static size_t place(const uint8_t *data, size_t size, uint64_t r)
 {
 	size_t at = size == 0 ? 0 : (size_t)((r >> 16) % size);
 
-	for (unsigned tries = 0; tries < 4 && at != 0 && at + 1 < size &&
-				 data[at] == data[at - 1] && data[at] == data[at + 1];
-	     tries++) {
+	for (unsigned tries = 0; tries < 4 && engine_in_run(data, size, at); tries++) {
 		at = (size_t)((next(&random_state) >> 16) % size);
 	}
 	return at;
