@@ -255,7 +255,7 @@ def guest_program(source):
             os.chmod(temp, 0o755)
             os.replace(temp, final)
         except BaseException:
-            os.unlink(temp)
+            Path(temp).unlink(missing_ok=True)    # ld removes what it could not make
             raise
     return final.read_bytes()
 
