@@ -331,7 +331,7 @@ static bool handed_over(const struct cpu *c, uint64_t least, uint64_t now)
 static void choose(struct cpu *c)
 {
 	uint64_t now = arch_tsc(), least = UINT64_MAX - microseconds(SLICE_US);
-	struct vp *best = NULL, *current = c->current;
+	struct vp *best = NULL, *current;
 	bool current_ok = false, root_ok = false, given = false;
 	uint32_t n = 0;
 

@@ -138,7 +138,7 @@ enum hv_status hc_get_vp_registers(struct vp *vp, struct hcall *h)
 	if (v != NULL && !vp_suspended(v)) {
 		s = HV_INVALID_VP_STATE;
 	}
-	while (s == HV_SUCCESS && h->done < h->count) {
+	while (v != NULL && s == HV_SUCCESS && h->done < h->count) {
 		struct hv_register_value value = { 0, 0 };
 		uint32_t name;
 

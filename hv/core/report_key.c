@@ -76,7 +76,7 @@ static void encode(void)
 	uint8_t *x = cose + sizeof(head);
 	uint8_t *y = x + CRYPTO_SCALAR + sizeof(middle);
 
-	_Static_assert(sizeof(head) + sizeof(middle) + 2 * CRYPTO_SCALAR == REPORT_COSE_SIZE,
+	_Static_assert(sizeof(head) + sizeof(middle) + 2ul * CRYPTO_SCALAR == REPORT_COSE_SIZE,
 		       "size");
 	__builtin_memcpy(cose, head, sizeof(head));
 	__builtin_memcpy(x + CRYPTO_SCALAR, middle, sizeof(middle));
@@ -100,7 +100,7 @@ enum attest_state report_key_make(const uint8_t *entropy, size_t n)
 			sha384_add(&s, &i, 1);
 			sha384_add(&s, words, sizeof(words));
 			sha384_add(&s, entropy, n);
-			sha384_end(&s, seed + i * ATTEST_DIGEST);
+			sha384_end(&s, seed + (size_t)i * ATTEST_DIGEST);
 		}
 		exists = crypto_key_make(seed, sizeof(seed)) &&
 			 crypto_random(bootseed, sizeof(bootseed));

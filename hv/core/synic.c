@@ -179,7 +179,7 @@ enum hv_status synic_signal(struct vp *vp, uint32_t sint, uint32_t flag, bool *n
 
 	*newly = false;
 	lock_acquire(&s->lock);
-	at = (s->siefp & PAGE_MASK) + sint * (HV_EVENT_FLAGS / 8) + flag / 32 * 4;
+	at = (s->siefp & PAGE_MASK) + sint * (HV_EVENT_FLAGS / 8ull) + flag / 32 * 4ull;
 	if ((s->scontrol & ENABLE) != 0 && (s->siefp & ENABLE) != 0 &&
 	    (s->sint[sint] & HV_SINT_MASKED) == 0 && gpa_or32(vp->partition, gpa(at), bit, &old)) {
 		status = HV_SUCCESS;

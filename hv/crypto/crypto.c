@@ -7,6 +7,7 @@
  * pointers. A macro with arguments is expanded only where a call follows the name, so these turn each such call into a
  * direct one and leave declarations and parameters alone. Every generator here is an HMAC_DRBG, and P-384 the only curve.
  */
+/* NOLINTBEGIN(bugprone-macro-parentheses,bugprone-suspicious-include) */
 #define f_rng(p, b, n) mbedtls_hmac_drbg_random(p, b, n)
 #define f_rng_blind(p, b, n) mbedtls_hmac_drbg_random(p, b, n)
 #define modp(N) id * 0 + ecp_mod_p384(N)
@@ -27,6 +28,7 @@ static int ecp_mod_p384(mbedtls_mpi *n);
 #include <library/hmac_drbg.c>
 #include <library/md.c>
 #include <library/sha512.c>
+/* NOLINTEND(bugprone-macro-parentheses,bugprone-suspicious-include) */
 
 /* The generator of the key and of what hides it while it signs; the seed of both is never used again. */
 static mbedtls_hmac_drbg_context drbg;

@@ -167,10 +167,12 @@ static inline rd_u64 rd_memory_offset(rd_u64 gpa, rd_u64 memory_bytes)
 {
 	rd_u64 low = memory_bytes < RD_LOW_LIMIT ? memory_bytes : RD_LOW_LIMIT;
 
-	if (gpa < low)
+	if (gpa < low) {
 		return gpa;
-	if (gpa >= RD_HIGH_BASE && gpa - RD_HIGH_BASE < memory_bytes - low)
+	}
+	if (gpa >= RD_HIGH_BASE && gpa - RD_HIGH_BASE < memory_bytes - low) {
 		return low + (gpa - RD_HIGH_BASE);
+	}
 	return ~0ull;
 }
 

@@ -40,6 +40,9 @@ if(NOT REDOUBT_SYSTEM MATCHES "^(none|subset|all)$")
 	message(FATAL_ERROR "REDOUBT_SYSTEM is none, subset or all, not '${REDOUBT_SYSTEM}'")
 endif()
 if(NOT REDOUBT_SYSTEM STREQUAL "none")
+	# As `tools/dev style` does after the tests of that label.
+	add_test(NAME style.tidy COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/tools/tidy.py ${REDOUBT_PRODUCT})
+	set_tests_properties(style.tidy PROPERTIES LABELS "tidy" TIMEOUT 900 PROCESSORS 2)
 	# OSS-Fuzz's contract with both engines; its folder is kept, so that only the first time takes long.
 	add_test(NAME fuzz.oss-fuzz COMMAND ${REDOUBT_PYTHON} -B ${CMAKE_SOURCE_DIR}/fuzz/oss-fuzz/check
 		--work ${CMAKE_BINARY_DIR}/oss-fuzz --seconds 2 scsi definition)

@@ -42,7 +42,7 @@ static bool good_nonce(const char *text)
 {
 	size_t n = strlen(text);
 
-	return n % 2 == 0 && n >= 2 * NONCE_MIN && n <= 2 * NONCE_MAX &&
+	return n % 2 == 0 && n >= 2ul * NONCE_MIN && n <= 2ul * NONCE_MAX &&
 	       strspn(text, "0123456789abcdefABCDEF") == n;
 }
 

@@ -344,6 +344,7 @@ int record_run(int argc, char **argv)
 	if (a.help) {
 		return fputs(usage_text, stdout) >= 0 ? EXIT_OK : EXIT_ERROR;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): parse() has set it, or returned another code. */
 	fd = open(a.out, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	file = fd >= 0 ? fdopen(fd, "wb") : NULL;
 	if (file == NULL) {

@@ -112,7 +112,7 @@ static void madt(uint8_t *p, uint32_t bytes, uint32_t vp_count)
 	header(p, "APIC", bytes, 5);
 	put32(p + 36, LAPIC_BASE);
 	for (uint32_t i = 0; i < vp_count; i++) {
-		uint8_t *e = p + MADT_FIXED + i * MADT_LAPIC_BYTES;
+		uint8_t *e = p + MADT_FIXED + (size_t)i * MADT_LAPIC_BYTES;
 
 		e[1] = MADT_LAPIC_BYTES;
 		e[2] = (uint8_t)i; /* ACPI processor UID */

@@ -199,7 +199,7 @@ static bool place_initrd(struct loading *l, int fd)
 
 static void e820_add(struct loading *l, uint64_t base, uint64_t end, uint32_t type)
 {
-	uint8_t *e = l->bp + BP_E820 + l->bp[BP_E820_COUNT] * 20u;
+	uint8_t *e = l->bp + BP_E820 + (size_t)l->bp[BP_E820_COUNT] * 20;
 
 	if (end > base) {
 		put64(e, base);

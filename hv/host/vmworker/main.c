@@ -164,6 +164,7 @@ int main(int argc, char **argv)
 	}
 	*config = w->m->worker; /* the message's place is used again */
 	set_up(w, config);
+	free(config);
 	start_done(w->m, &worker_policy);
 	if (ioctl(w->vp[0].fd, RD_IOCTL_RUN, &run) != 0) {
 		worker_guest_ended(w, PM_GUEST_FAILED, "VP 0 cannot be started: error %d", errno);
