@@ -220,6 +220,7 @@ def main(words):
             return 0
         defects = chosen(defects, a.only)
         if a.list:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)    # a pager that was left ends it
             for d in defects:
                 record = {"name": d.name, "target": d.target, "class": d.cls, "file": d.file, "what": d.what}
                 say(a, record, f"{d.name:28} {d.target:12} {d.cls:4} {d.what}")

@@ -115,7 +115,7 @@ def _deletion(kept):
                   for r in sorted(equal, key=lambda r: (r["file"], r["line"]))]
         best = [r for r in best if r not in equal]
     lines += ["", "CPU seconds of fuzzing, for all survivors of a target together: " +
-              ", ".join(f"{t} {s:.0f}" for t, s in sorted(spent.items())) + ".",
+              (", ".join(f"{t} {s:.0f}" for t, s in sorted(spent.items())) or "none") + ".",
               "", f"### Survivors ({never} of them refuse nothing in the corpora: what is left out is an input)", ""]
     for r in sorted(best, key=lambda r: (r["file"], r["line"])):
         if r["how"] == "survives":

@@ -14,6 +14,7 @@ Exit status: 0 all passed (or were skipped), 1 something failed or nothing ran, 
 import argparse
 import json
 import re
+import signal
 import sys
 import time
 
@@ -117,6 +118,7 @@ def main():
         print("run_tests: no test matches", file=sys.stderr)
         return 1
     if a.list:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)    # a pager that was left ends it
         for case, tests in chosen:
             for t in tests:
                 print(f"{case.name} {t}")
