@@ -141,11 +141,14 @@ def write(a, defects, kept):
     commits = {r["commit"] for r in kept.lines if r.get("commit")}
     cpu = sum(r["cpu"] for r in kept.lines if r["what"] == "trial")
     at = Counter(r["commit"] for d in defects.values() for e in trials.ENGINES for r in kept.trials(d, e).values()).most_common(1)
+    when = f"of {dates[0]}" + (f" to {dates[-1]}" if dates[-1] != dates[0] else "") if dates else "of no day"
+    where = f"all at {min(commits)}" if len(commits) == 1 else f"at {len(commits)} commits" + (
+        f"; {at[0][1]} of the trials that count are of {at[0][0]}" if at else "")
     budgets = sorted({round(r["budget"]) for d in defects.values() for e in trials.ENGINES for r in kept.trials(d, e).values() if not r["found"]})
     text = f"""# Does the fuzzing find bugs?
 
-Made by `fuzz/proof --report` on {time.strftime('%Y-%m-%d')} from {len(kept.lines)} results of {dates[0] if dates else 'no day'} to {dates[-1] if dates else 'none'}
-(at {len(commits)} commits{f"; {at[0][1]} of the trials that count are of {at[0][0]}" if at else ""}); a machine with {os.cpu_count()} processors that others use, too; {cpu / 60:.0f} CPU minutes of fuzzing.
+Made by `fuzz/proof --report` on {time.strftime('%Y-%m-%d')} from {len(kept.lines)} results {when}
+({where}); a machine with {os.cpu_count()} processors that others use, too; {cpu / 60:.0f} CPU minutes of fuzzing.
 [docs/fuzzing.md](fuzzing.md) says how it is measured.
 
 ## Planted defects
