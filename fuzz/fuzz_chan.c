@@ -374,6 +374,8 @@ static void finish(void)
 		resets_owed++;
 		proc_say(PROC_WORKER, PM_RESET, &plain, sizeof(plain), -1);
 		hear(false);
+	}
+	if (alive) { /* an answer that could not be given before ends it */
 		for (uint32_t i = 0; i < CHAN_MAX; i++) {
 			chan_closed(&set, &set.chan[i]);
 		}
