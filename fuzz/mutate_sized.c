@@ -784,6 +784,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	struct edit e = { data, size, max, (seed + 1ull) * 0x9e3779b97f4a7c15ull, SIZE_MAX };
 	uint64_t own = &mutator_for_afl != NULL ? 5 : 3;
 
+	e.max = max = max < INPUT_MAX ? max : INPUT_MAX; /* AFL++ has inputs of any length */
+	e.size = size = size < max ? size : max;
 	if (size == 0 || any(&e, 8) >= own) {
 		return LLVMFuzzerMutate(data, size, max);
 	}
