@@ -13,18 +13,23 @@ LIMIT = 100    # seconds for what takes about one: an edit that does not end
 
 
 class Mutators(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="redoubt-mutators-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.programs = {name: Path(folder.name) / name for name in CORPORA}
+        for name, program in cls.programs.items():
+            subprocess.run(["clang-16", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{ROOT}",
+                            ROOT / "fuzz/mutator_afl.c", ROOT / f"fuzz/{name}.c", ROOT / "tests/fuzz/mutators.c", "-o", program], check=True)
+
     def run_all(self, most, times):
-        with tempfile.TemporaryDirectory(prefix="redoubt-mutators-") as folder:
-            for name, corpora in CORPORA.items():
-                program = Path(folder) / name
-                subprocess.run(["clang-16", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{ROOT}",
-                                ROOT / "fuzz/mutator_afl.c", ROOT / f"fuzz/{name}.c", ROOT / "tests/fuzz/mutators.c", "-o", program], check=True)
-                for corpus in corpora:
-                    with self.subTest(mutator=name, corpus=corpus):
-                        env = {**os.environ, "REDOUBT_DICT": str(ROOT / f"fuzz/dict/{corpus}.dict")}
-                        done = subprocess.run([program, ROOT / "fuzz/corpus" / corpus, "1", str(times), str(most)], env=env,
-                                              capture_output=True, text=True, errors="replace", timeout=LIMIT, check=False)
-                        self.assertEqual(done.returncode, 0, done.stderr[:3000])
+        for name, corpora in CORPORA.items():
+            for corpus in corpora:
+                with self.subTest(mutator=name, corpus=corpus):
+                    env = {**os.environ, "REDOUBT_DICT": str(ROOT / f"fuzz/dict/{corpus}.dict")}
+                    done = subprocess.run([self.programs[name], ROOT / "fuzz/corpus" / corpus, "1", str(times), str(most)], env=env,
+                                          capture_output=True, text=True, errors="replace", timeout=LIMIT, check=False)
+                    self.assertEqual(done.returncode, 0, done.stderr[:3000])
 
     def test_every_mutator_is_here(self):
         self.assertEqual({p.stem for p in (ROOT / "fuzz").glob("mutate*.c")}, set(CORPORA))
