@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A host that fuzzes for ever: fuzz/redoubt-fuzz.service under a real systemd, from its installation to a fleet.
 
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import images
 import machine as mc
-from product import REPO, Product
+from product import REPO
 from rootcase import BOOT_TIME, FACTOR, FATAL, QUIET
 
 SYSTEMD = Path("/usr/lib/systemd/systemd")
