@@ -140,6 +140,11 @@ class Stacks(unittest.TestCase):
     def test_shrink(self):
         small = findings.shrink(bytes(500) + b"AB" + bytes(400) + b"C", lambda d: b"AB" in d and b"C" in d, float("inf"))
         self.assertEqual(small, b"ABC")
+        self.assertEqual(findings.shrink(b"AB" * 40, lambda d: True, float("inf")), b"")
+        self.assertEqual(findings.shrink(b"AB" * 40, lambda d: False, float("inf")), b"AB" * 40)
+        runs = []
+        self.assertEqual(findings.shrink(b"ABCD" + bytes(4000), lambda d: not runs.append(d) and d.startswith(b"ABCD"), float("inf")), b"ABCD")
+        self.assertLess(len(runs), 24, "an end that nobody looks at costs a few runs")
 
 
 class Classes(unittest.TestCase):

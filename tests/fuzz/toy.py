@@ -53,7 +53,7 @@ def secrets(one, two, bug=b""):
 
 def words(manifest, out, *more):
     return [sys.executable, "-B", ROOT / "fuzz/campaign", "--manifest", manifest, "--out", out, "--timeout", "3",
-            "--minimise", "4s", "--slice", "4s", "--disk", "32M", "--json", *more]
+            "--minimise", "1m", "--slice", "4s", "--disk", "32M", "--json", *more]
 
 
 def campaign(manifest, out, *more, timeout=120):
