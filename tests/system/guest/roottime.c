@@ -130,8 +130,8 @@ static void rtc(void)
 	struct rtc_time t;
 	struct tm tm = { 0 };
 	unsigned long data;
-	double sys, card, start, end, worst = 0, rate;
 	enum { EDGES = 4 };
+	double sys, card, end, worst = 0, rate, lasted[EDGES];
 
 	if (fd < 0)
 		fail("/dev/rtc0: %s", strerror(errno));
@@ -152,20 +152,24 @@ static void rtc(void)
 	alarm(60);
 	if (read(fd, &data, sizeof data) != sizeof data)
 		fail("no update interrupt: %s", strerror(errno));
-	start = end = now_of(CLOCK_MONOTONIC_RAW);
+	end = now_of(CLOCK_MONOTONIC_RAW);
 	for (int i = 0; i < EDGES; i++) {
 		double before = end;
 
 		if (read(fd, &data, sizeof data) != sizeof data)
 			fail("update interrupt %d: %s", i, strerror(errno));
 		end = now_of(CLOCK_MONOTONIC_RAW);
-		if (fabs(end - before - 1) > worst)
-			worst = fabs(end - before - 1);
+		lasted[i] = end - before;
+		if (fabs(lasted[i] - 1) > worst)
+			worst = fabs(lasted[i] - 1);
 	}
 	ioctl(fd, RTC_UIE_OFF, 0);
-	rate = (end - start) / EDGES;
-	if (fabs(rate - 1) > 0.03)
-		fail("a second of the RTC takes %.3f s of the system", rate);
+	/* One interrupt that comes late makes one second long and the next one short: the middle ones count. */
+	qsort(lasted, EDGES, sizeof *lasted, by_value);
+	rate = (lasted[EDGES / 2 - 1] + lasted[EDGES / 2]) / 2;
+	if (fabs(rate - 1) > 0.03 || worst > 0.7)
+		fail("a second of the RTC takes %.3f s of the system, one of them %.1f s more or less",
+		     rate, worst);
 	pass("read, %d update interrupts, one second = %.4f s, worst off by %.0f ms", EDGES + 1,
 	     rate, worst * 1e3);
 }

@@ -478,6 +478,7 @@ group_delete() {
 		define d $SMALL 96 2 "vmip=10.77.0.11 vm=disk:sda,work:sda vmend=wait" /vm/d.img
 		hvctl start d >/tmp/start 2>&1 &
 		job=$!
+		while [ "$(state d)" = off ] && kill -0 $job 2>/dev/null; do :; done # the manager has not heard of it yet
 		ms=$(($(od -An -N2 -tu2 /dev/urandom) % 3000))
 		sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
 		refused "is.not.off" hvctl delete d

@@ -658,7 +658,7 @@ static void test_killed(void **context)
 		guest_turn(true);
 		pid = spawn(true);
 	}
-	end = now_ms() + 10000;
+	end = now_ms() + 60000;
 	while (!all_quiet() && now_ms() < end) {
 		guest_turn(false);
 		(void)poll(NULL, 0, 1);
