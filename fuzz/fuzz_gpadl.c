@@ -176,9 +176,7 @@ static void act(struct script *s)
 		open_close(s, false);
 		break;
 	case 10: /* a process dies, and comes again */
-		if (!w.proc[op >> 4 & 3].gone) {
-			world_restarted(&w, op >> 4 & 3);
-		}
+		world_restarted(&w, op >> 4 & 3);
 		break;
 	case 11:
 		(void)vmbus_server_remove(&w.s, 1 + (op >> 4) % 6);

@@ -9,7 +9,6 @@
  */
 #include <string.h>
 
-#include "attest/core/event.h"
 #include "fuzz/oracle.h"
 #include "fuzz/script.h"
 #include "hv/arch/fake/fake.h"
@@ -19,6 +18,7 @@
 #include "hv/core/tpm_tis.h"
 #include "hv/wire/tcglog.h"
 #include "hv/wire/tpm2.h"
+#include "tests/guest/tcg_log.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -374,7 +374,7 @@ static void make_log(unsigned banks, uint32_t room)
 		}
 	}
 	h.tcg.base = LOG_AT;
-	h.tcg.size = (uint32_t)log_header_write(d, n, p, LOG_ROOM);
+	h.tcg.size = (uint32_t)tcg_log_header(d, n, p, LOG_ROOM);
 	ORACLE(tcglog_open(p, h.tcg.size, &h.tcg.log), "the harness's log");
 	h.tcg.room = h.tcg.size + room < LOG_ROOM ? h.tcg.size + room : LOG_ROOM;
 	memcpy(before, p, sizeof(before));

@@ -127,7 +127,7 @@ static void device_words(struct script *s, unsigned kind)
 	uint32_t socket = a & 7, unit = a >> 3 & 3, sub = a >> 5 & 1;
 
 	socket = socket == 7 ? VMBUS_SOCKETS_MAX : socket % WORLD_SOCKETS;
-	if (socket < WORLD_SOCKETS && (w.proc[socket].dead || w.proc[socket].gone)) {
+	if (socket < WORLD_SOCKETS && w.proc[socket].dead) {
 		return;
 	}
 	switch (kind & 3) {
@@ -200,18 +200,14 @@ static void life(struct script *s, unsigned kind)
 	switch (kind & 7) {
 	case 0:
 	case 1:
-		w.proc[socket].dead = !w.proc[socket].gone;
+		w.proc[socket].dead = true;
 		break;
 	case 2:
 	case 3:
-		if (!w.proc[socket].gone) {
-			world_restarted(&w, socket);
-		}
+		world_restarted(&w, socket);
 		break;
 	case 4:
-		if ((a & 0xc0) == 0xc0) {
-			world_lost(&w, socket);
-		} else if ((a & 0x80) != 0) {
+		if ((a & 0x80) != 0) {
 			services(a);
 		}
 		break;
@@ -224,10 +220,8 @@ static void life(struct script *s, unsigned kind)
 		world_check(&w);
 		break;
 	default:
-		if (!w.proc[d.socket].gone) {
-			(void)vmbus_server_add(&w.s, &d);
-			world_check(&w);
-		}
+		(void)vmbus_server_add(&w.s, &d);
+		world_check(&w);
 		break;
 	}
 }
@@ -303,7 +297,7 @@ static void finish(void)
 		bool there = w.s.channel[relid - 1].device_state == VMBUS_DEVICE_PRESENT;
 
 		HOLDS(w.told[relid] == there);
-		if (there && !w.proc[w.s.channel[relid - 1].device.socket].gone) {
+		if (there) {
 			HOLDS(world_message(&w, 1, m, guest_gpadl(m, relid, relid, 4, 4, 1)));
 			HOLDS(world_message(&w, 1, m, guest_open(m, relid, relid, 0, 2)));
 			world_settle(&w);

@@ -59,9 +59,6 @@ size_t log_entry_write(uint32_t pcr, uint32_t type, const struct tpm_digest *dig
 		       uint32_t count, const uint8_t *data, uint32_t data_n, uint8_t *out,
 		       size_t size);
 
-/* The log's first entry: TCG_PCClientPCREvent with Spec ID Event03, which names the banks (section 10.4.5.1). */
-size_t log_header_write(const struct tpm_digest *banks, uint32_t count, uint8_t *out, size_t size);
-
 #define EV_PREBOOT_CERT 0x0u
 #define EV_POST_CODE 0x1u
 #define EV_NO_ACTION 0x3u

@@ -115,29 +115,3 @@ size_t log_entry_write(uint32_t pcr, uint32_t type, const struct tpm_digest *dig
 	put_bytes(&p, data, data_n);
 	return p.full ? 0 : p.n;
 }
-
-size_t log_header_write(const struct tpm_digest *banks, uint32_t count, uint8_t *out, size_t size)
-{
-	static const uint8_t name[16] = { 'S', 'p', 'e', 'c', ' ', 'I', 'D', ' ',
-					  'E', 'v', 'e', 'n', 't', '0', '3', 0 };
-	static const uint8_t zero[20];
-	struct put p = { out, size, 0, false };
-
-	if (count > TPM_BANKS_MAX) {
-		return 0;
-	}
-	put_le(&p, 0, 4);
-	put_le(&p, EV_NO_ACTION, 4);
-	put_bytes(&p, zero, 20);
-	put_le(&p, 16 + 12 + 4 * count + 1, 4);
-	put_bytes(&p, name, sizeof(name));
-	put_le(&p, 0, 4);          /* platform class: client */
-	put_le(&p, 0x02000200, 4); /* version 2.00, errata 0, uintn 2: 64 bits */
-	put_le(&p, count, 4);
-	for (uint32_t i = 0; i < count; i++) {
-		put_le(&p, banks[i].alg, 2);
-		put_le(&p, tpm_digest_size(banks[i].alg), 2);
-	}
-	put_le(&p, 0, 1);
-	return p.full ? 0 : p.n;
-}

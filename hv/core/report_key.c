@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv/core/report_key.h"
 
+#include "attest/core/cose.h"
 #include "hv/core/arch.h"
 #include "hv/core/lock.h"
 #include "hv/core/sha384.h"
@@ -68,19 +69,13 @@ static bool collect(uint64_t words[WORDS])
 	return healthy(words);
 }
 
-/* COSE_Key (RFC 9052, 7) with its labels in the deterministic order. */
 static void encode(void)
 {
-	static const uint8_t head[] = { 0xa4, 1, 2, 0x20, 2, 0x21, 0x58, CRYPTO_SCALAR };
-	static const uint8_t middle[] = { 0x22, 0x58, CRYPTO_SCALAR };
-	uint8_t *x = cose + sizeof(head);
-	uint8_t *y = x + CRYPTO_SCALAR + sizeof(middle);
+	uint8_t x[COSE_COORDINATE], y[COSE_COORDINATE];
 
-	_Static_assert(sizeof(head) + sizeof(middle) + 2ul * CRYPTO_SCALAR == REPORT_COSE_SIZE,
-		       "size");
-	__builtin_memcpy(cose, head, sizeof(head));
-	__builtin_memcpy(x + CRYPTO_SCALAR, middle, sizeof(middle));
+	_Static_assert(COSE_COORDINATE == CRYPTO_SCALAR, "size");
 	crypto_key_public(x, y);
+	(void)cose_key_write(x, y, cose, sizeof(cose)); /* it is of one size */
 	crypto_sha256(cose, sizeof(cose), kid);
 }
 

@@ -9,9 +9,8 @@
 #define DIRECT_COUNT 20u
 #define DIRECT_RANGES 24u
 
-/* *used: bytes that the ranges take. */
 static bool parse(const uint8_t *bytes, uint32_t size, uint32_t count, struct gpa_range *ranges,
-		  uint32_t max_ranges, uint64_t *pfn, uint32_t max_pfns, uint32_t *used)
+		  uint32_t max_ranges, uint64_t *pfn, uint32_t max_pfns)
 {
 	uint32_t at = 0, first = 0;
 
@@ -46,22 +45,13 @@ static bool parse(const uint8_t *bytes, uint32_t size, uint32_t count, struct gp
 			at += 8;
 		}
 	}
-	*used = at;
 	return true;
-}
-
-bool gpa_ranges_parse(const uint8_t *bytes, uint32_t size, uint32_t count, struct gpa_range *ranges,
-		      uint32_t max_ranges, uint64_t *pfn, uint32_t max_pfns)
-{
-	uint32_t used = 0;
-
-	return parse(bytes, size, count, ranges, max_ranges, pfn, max_pfns, &used) && used == size;
 }
 
 bool gpa_direct_parse(const uint8_t *packet, uint32_t header_length, struct gpa_range *ranges,
 		      uint32_t max_ranges, uint32_t *count, uint64_t *pfn, uint32_t max_pfns)
 {
-	uint32_t used = 0, n;
+	uint32_t n;
 
 	*count = 0;
 	if (header_length < DIRECT_RANGES || le32(packet + DIRECT_RESERVED) != 0) {
@@ -69,7 +59,7 @@ bool gpa_direct_parse(const uint8_t *packet, uint32_t header_length, struct gpa_
 	}
 	n = le32(packet + DIRECT_COUNT);
 	if (!parse(packet + DIRECT_RANGES, header_length - DIRECT_RANGES, n, ranges, max_ranges,
-		   pfn, max_pfns, &used)) {
+		   pfn, max_pfns)) {
 		return false;
 	}
 	*count = n;

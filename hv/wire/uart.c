@@ -267,8 +267,3 @@ uint32_t uart_receive(struct uart *u, const uint8_t *from, uint32_t count)
 	}
 	return n;
 }
-
-bool uart_interrupt(const struct uart *u)
-{
-	return pending(u) != IIR_NONE;
-}

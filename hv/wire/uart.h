@@ -29,7 +29,5 @@ bool uart_write(struct uart *u, uint32_t reg, uint8_t v);
 uint32_t uart_room(const struct uart *u);
 /* Bytes from outside arrive; returns how many were taken. */
 uint32_t uart_receive(struct uart *u, const uint8_t *from, uint32_t count);
-/* The level of the interrupt line. */
-bool uart_interrupt(const struct uart *u);
 
 #endif

@@ -242,15 +242,3 @@ void vmbus_server_restarted(struct vmbus_server *s, uint32_t socket)
 	}
 	reset_finish(s);
 }
-
-void vmbus_server_lost(struct vmbus_server *s, uint32_t socket)
-{
-	vmbus_server_restarted(s, socket); /* nobody has to be told anything any more */
-	for (uint32_t relid = 1; relid <= VMBUS_CHANNELS_MAX; relid++) {
-		const struct vmbus_channel *c = vmbus_channel_peek(s, relid);
-
-		if (c != NULL && c->device.socket == socket) {
-			(void)vmbus_server_remove(s, relid);
-		}
-	}
-}

@@ -224,8 +224,6 @@ void vmbus_server_reset_done(struct vmbus_server *s, uint32_t socket);
 void vmbus_server_hangup(struct vmbus_server *s, uint32_t socket, uint32_t unit);
 /* The process behind the socket is a new one, that knows nothing: GPADLs and open channels are given to it again. */
 void vmbus_server_restarted(struct vmbus_server *s, uint32_t socket);
-/* The process is gone for good: its devices are taken from the guest. */
-void vmbus_server_lost(struct vmbus_server *s, uint32_t socket);
 
 /*
  * The next thing to do. sockets: bit per process that can take a message now. guest: the guest can take a message now.

@@ -39,7 +39,7 @@ struct proc_gpadl {
 };
 
 struct proc {
-	bool dead, gone; /* being started again; for good */
+	bool dead; /* being started again */
 	bool resetting;
 	enum proc_channel channel[RELIDS];
 	uint32_t ring[RELIDS], vp[RELIDS];
@@ -432,7 +432,7 @@ static inline uint32_t world_alive(const struct world *w)
 	uint32_t mask = 0;
 
 	for (uint32_t i = 0; i < WORLD_SOCKETS; i++) {
-		mask |= (uint32_t)(!w->proc[i].dead && !w->proc[i].gone) << i;
+		mask |= (uint32_t)!w->proc[i].dead << i;
 	}
 	return mask;
 }
@@ -590,21 +590,13 @@ static inline void world_restarted(struct world *w, uint32_t socket)
 	world_check(w);
 }
 
-static inline void world_lost(struct world *w, uint32_t socket)
-{
-	proc_forget(&w->proc[socket]);
-	w->proc[socket].gone = true;
-	vmbus_server_lost(&w->s, socket);
-	world_check(w);
-}
-
 /* The n-th thing (from 0) that a living process still has to say; false: there are not so many. */
 static inline bool world_answer(struct world *w, unsigned n, uint32_t status)
 {
 	for (uint32_t socket = 0; socket < WORLD_SOCKETS; socket++) {
 		struct proc *p = &w->proc[socket];
 
-		if (p->dead || p->gone) {
+		if (p->dead) {
 			continue;
 		}
 		if (p->resetting) {

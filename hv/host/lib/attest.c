@@ -27,17 +27,6 @@ int attest_key(int device, struct rd_report_key *key)
 	return key->size <= sizeof(key->cose) ? 0 : -EPROTO;
 }
 
-int attest_measurement(int device, uint64_t partition, struct rd_measurement *m)
-{
-	struct rd_ioctl_measurement request = { .in = { .partition = partition } };
-
-	if (ioctl(device, RD_IOCTL_GET_MEASUREMENT, &request) != 0) {
-		return -errno;
-	}
-	*m = request.out;
-	return 0;
-}
-
 int attest_token(int device, uint64_t partition, const uint8_t *nonce, size_t n,
 		 struct rd_report *token)
 {

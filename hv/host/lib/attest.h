@@ -14,7 +14,6 @@
 int attest_open(void);
 /* State of this boot (enum attest_state), the report key as COSE_Key (size 0: none) and the bootseed. */
 int attest_key(int device, struct rd_report_key *key);
-int attest_measurement(int device, uint64_t partition, struct rd_measurement *m);
 /* A VM token for nonce[0..n), RD_NONCE_MIN to RD_NONCE_MAX bytes. Takes some milliseconds. */
 int attest_token(int device, uint64_t partition, const uint8_t *nonce, size_t n,
 		 struct rd_report *token);

@@ -35,11 +35,6 @@ struct process *vswitch_process(void)
 	return &process;
 }
 
-const char *vswitch_uplink(void)
-{
-	return uplink;
-}
-
 static bool interface_up(const char *name)
 {
 	struct ifreq request = { 0 };

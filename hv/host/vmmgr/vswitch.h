@@ -14,7 +14,6 @@ bool vswitch_need(const char *uplink, char *why, size_t room);
 bool vswitch_port_add(struct vm *vm, uint32_t nic, char *why, size_t room);
 void vswitch_port_remove(struct vm *vm, uint32_t nic);
 struct process *vswitch_process(void);
-const char *vswitch_uplink(void);
 void vswitch_end(void);
 
 void vswitch_ready(void);

@@ -5,6 +5,7 @@
 #include "attest/core/bundle.h"
 #include "attest/core/cose.h"
 #include "attest/core/image.h"
+#include "tests/guest/tcg_log.h"
 
 static struct tpm_digest banks[2] = { { .alg = TPM_ALG_SHA256, .n = 32 },
 				      { .alg = TPM_ALG_SHA384, .n = 48 } };
@@ -13,7 +14,7 @@ static size_t size;
 
 static void begin(void)
 {
-	size = log_header_write(banks, 2, bytes, sizeof(bytes));
+	size = tcg_log_header(banks, 2, bytes, sizeof(bytes));
 	assert_int_not_equal(size, 0);
 }
 

@@ -2,7 +2,6 @@
 /* Measured boot against a TPM of ours behind TIS registers: what it is told, what the log says, and every reason of failure. */
 #include "tests/unit/core/core_test.h"
 
-#include "attest/core/event.h"
 #include "hv/arch/fake/fake.h"
 #include "hv/core/attest.h"
 #include "hv/core/hypercall.h"
@@ -10,6 +9,7 @@
 #include "hv/core/tpm_tis.h"
 #include "hv/wire/tcglog.h"
 #include "hv/wire/tpm2.h"
+#include "tests/guest/tcg_log.h"
 
 #define LOG_AT FAKE_NVS_BASE
 #define LOG_ROOM 0x8000u
@@ -265,7 +265,7 @@ static size_t header(uint8_t *p)
 {
 	struct tpm_digest banks[2] = { { TCG_ALG_SHA1, 20, { 0 } }, { TCG_ALG_SHA256, 32, { 0 } } };
 
-	return log_header_write(banks, 2, p, LOG_ROOM);
+	return tcg_log_header(banks, 2, p, LOG_ROOM);
 }
 
 static void table(void)

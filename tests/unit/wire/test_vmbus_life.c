@@ -371,41 +371,6 @@ static void test_remove_and_contact(void **state)
 	assert_true(w.told[1] && w.told[6]);
 }
 
-static void test_lost(void **state)
-{
-	unsigned sent;
-
-	(void)state;
-	connected(VMBUS_5_3);
-	channel_open(1, GPADL + 2);
-	channel_open(4, GPADL);
-	gpadl(5, GPADL + 1, 64);
-	say(guest_open(m, 5, GPADL + 1, 0, 32));
-	world_drain(&w);
-	words(VMBUS_GPADL_TEARDOWN, 4, GPADL, 16);
-	sent = w.sent;
-	world_lost(&w, 2);
-	world_drain(&w);
-	assert_int_equal(w.s.pool_used, 64);
-	/* Three rescinds, the OPEN_RESULT, the TORNDOWN. */
-	assert_int_equal(w.sent, sent + 5);
-	assert_int_equal(w.rescinded_done, 3);
-	for (uint32_t relid = 4; relid <= 6; relid++) {
-		words(VMBUS_RELID_RELEASED, relid, 0, 12);
-	}
-	world_settle(&w);
-	assert_int_equal(w.released, 3);
-	assert_int_equal(channel(1)->state, VMBUS_CH_OPEN);
-	/* In a reset: it is not waited for. */
-	w.proc[0].dead = true;
-	contact(VMBUS_5_3);
-	silent();
-	w.proc[0].dead = false;
-	world_lost(&w, 0);
-	world_settle(&w);
-	heard(VMBUS_VERSION_RESPONSE, 1);
-}
-
 static void test_add(void **state)
 {
 	struct vmbus_device d = world_device(0, 0);
@@ -617,7 +582,6 @@ int main(void)
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_remove_under_way),
 		cmocka_unit_test(test_remove_and_contact),
-		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_add),
 		cmocka_unit_test(test_sub_channels),
 		cmocka_unit_test(test_device_faults),
