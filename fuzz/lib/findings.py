@@ -64,6 +64,30 @@ def shrink(data, same, deadline):
     return data
 
 
+def records(data):
+    """The actions of a script (fuzz/script.h), whose first byte is their length."""
+    found, at = [], 0
+    while at < len(data):
+        found.append(data[at + 1:at + 1 + data[at]])
+        at += 1 + data[at]
+    return found
+
+
+def joined(actions):
+    return b"".join(bytes([len(a)]) + a for a in actions)
+
+
+def shrink_script(data, same, deadline):
+    """As shrink(), for a session's script: whole actions go first, then what an action does not need, with its length."""
+    actions = records(data)
+    if not same(joined(actions)):
+        return data
+    actions = shrink(actions, lambda left: same(joined(left)), deadline)
+    for i, action in enumerate(actions):
+        actions[i] = shrink(action, lambda left, i=i: same(joined([*actions[:i], left, *actions[i + 1:]])), deadline)
+    return joined(actions)
+
+
 def minimise(target, data, failure, settings, work, stop):
     """(smallest bytes found with the same failure, by what). Removal of pieces ends by itself; then libFuzzer, which changes bytes as well
     and never knows that it is done, gets as long as that took, so that a busy machine makes it slower but not worse."""
@@ -78,10 +102,13 @@ def minimise(target, data, failure, settings, work, stop):
         got, _ = oracle.run(target, trial, work)
         return got is not None and got.key() == failure.key()
 
+    def smaller(candidate):
+        return shrink(shrink_script(candidate, same, deadline) if target.kind == "session" else candidate, same, deadline)
+
     if failure.class_ in ("timeout", "oom") or not target.libfuzzer:
         return data, "not made smaller"
     try:
-        best, by = shrink(data, same, deadline), ["pieces removed"]
+        best, by = smaller(data), ["pieces removed"]
         now = time.monotonic()
         share = int(min(max(2, now - began), (deadline - now) / 2))
         if share > 0:
@@ -94,7 +121,7 @@ def minimise(target, data, failure, settings, work, stop):
             candidate = small.read_bytes() if small.exists() else best
             # It only looks for a failure of any kind: a smaller input that fails otherwise does not count.
             if len(candidate) < len(best) and same(candidate):
-                best, by = shrink(candidate, same, deadline), [*by, "libFuzzer -minimize_crash"]
+                best, by = smaller(candidate), [*by, "libFuzzer -minimize_crash"]
     finally:
         for left in (*work.glob(f"*-{threading.get_ident()}"), *work.glob("ignored-*")):
             left.unlink(missing_ok=True)

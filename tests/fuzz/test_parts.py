@@ -146,6 +146,17 @@ class Stacks(unittest.TestCase):
         self.assertEqual(findings.shrink(b"ABCD" + bytes(4000), lambda d: not runs.append(d) and d.startswith(b"ABCD"), float("inf")), b"ABCD")
         self.assertLess(len(runs), 24, "an end that nobody looks at costs a few runs")
 
+    def test_shrink_script(self):
+        """Each action keeps its length: what is left is the two that it needs, without what they do not."""
+        def same(data):
+            read = findings.records(data)
+            return findings.joined(read) == data and any(a[:1] == b"A" for a in read) and any(a[2:3] == b"B" for a in read)
+        whole = findings.joined([b"xyz", b"", b"Axxx", bytes(250), b"12B45", b"y" * 9])
+        self.assertEqual(findings.shrink_script(whole, same, float("inf")), findings.joined([b"A", b"12B"]))
+        self.assertEqual(findings.shrink_script(whole, lambda d: d == whole, float("inf")), whole)
+        cut = b"\x05ab"
+        self.assertEqual(findings.shrink_script(cut, lambda d: d == cut, float("inf")), cut, "one that is no script stays")
+
 
 class Classes(unittest.TestCase):
     def test_all(self):
