@@ -768,6 +768,14 @@ static inline void guest_expects(struct world *w, const struct vmbus_message *m)
 	}
 }
 
+/* The newest message for the guest refuses a connection of hv_sock, and is of this step. */
+static inline bool last_is_refusal(const struct world *w)
+{
+	uint32_t n = w->s.message_count, at = (w->s.message_first + n - 1) % VMBUS_MESSAGES_MAX;
+
+	return n > w->before.message_count && w->s.message[at].type == VMBUS_TL_CONNECT_RESULT;
+}
+
 /* false: not accepted now. */
 static inline bool world_message(struct world *w, uint32_t type, const uint8_t *bytes,
 				 uint32_t size)
@@ -797,9 +805,11 @@ static inline bool world_message(struct world *w, uint32_t type, const uint8_t *
 		/* SINT 2, VTL 0; the other bytes of what was an address are reserved */
 		HOLDS(!w->s.supported || (get32(bytes + 16) == 2 && get32(bytes + 20) == 0));
 	}
+	/* A connection may take the place of one that was never opened, whose GPADL is then refused. */
 	inert = w->s.counts.malformed != w->before.counts.malformed ||
 		w->s.counts.misplaced != w->before.counts.misplaced ||
-		w->s.counts.refused != w->before.counts.refused;
+		(w->s.counts.refused != w->before.counts.refused &&
+		 (!valid || m.type != VMBUS_TL_CONNECT || last_is_refusal(w)));
 	HOLDS(valid || inert);
 	HOLDS(inert || m.type != VMBUS_MODIFY_CHANNEL || w->before.version >= VMBUS_4_1);
 	if (inert && !(valid && (m.type == VMBUS_GPADL_BODY || m.type == VMBUS_INITIATE_CONTACT))) {
