@@ -287,6 +287,7 @@ static void run(uint32_t unit)
 {
 	struct line *l = &s.of[unit];
 	struct guest *g = &guest[unit];
+	struct pm_report_wanted wanted;
 
 	if (l->state == LINE_FREE) {
 		return;
@@ -304,8 +305,13 @@ static void run(uint32_t unit)
 			ORACLE(memcmp(l->wanted.nonce, g->nonce, sizeof(g->nonce)) == 0,
 			       "another nonce than the guest's");
 		}
-		if (ipc_send(proc_socket[PROC_CONTROL].ready, PM_REPORT_WANTED, &l->wanted,
-			     sizeof(l->wanted), NULL, 0) == 0) {
+		wanted = l->wanted;
+		CHECK_FUZZ(wanted.nonce_size <= sizeof(wanted.nonce));
+		for (uint32_t i = 0; i < wanted.nonce_size; i++) { /* in letters: "aaaa" */
+			wanted.nonce[i] = oracle_tame(wanted.nonce[i]);
+		}
+		if (ipc_send(proc_socket[PROC_CONTROL].ready, PM_REPORT_WANTED, &wanted,
+			     sizeof(wanted), NULL, 0) == 0) {
 			l->state = LINE_ASKED;
 		}
 	}
@@ -374,6 +380,7 @@ static void act(struct script *in)
 	unsigned op = (unsigned)script_take(in, 1) % 20, arg = (unsigned)script_take(in, 1);
 	uint32_t unit = arg % UNITS;
 	struct guest *g = &guest[unit];
+	uint8_t value;
 
 	if (op == 0 && g->open && (arg & 0x80) != 0) {
 		/* lib/chan.h does not open one twice; the service does not rely on it */
@@ -424,8 +431,8 @@ static void act(struct script *in)
 		g->spoilt = true;
 		break;
 	case 9: /* the guest's memory, where it will be read next */
-		*ring_guest_byte(&g->to_host, (uint32_t)script_take(in, 2)) =
-			(uint8_t)script_take(in, 1);
+		value = (uint8_t)script_take(in, 1);
+		*ring_guest_byte(&g->to_host, (uint32_t)script_take(in, 2)) = value;
 		g->spoilt = true;
 		break;
 	case 10:

@@ -136,6 +136,16 @@ static inline uint8_t oracle_tame(uint8_t b)
 	return b == 0xaa || b == 0xbe ? (uint8_t)(b ^ 1) : b;
 }
 
+/* A number of so many bytes that comes back to the guest, as the name of a request. */
+static inline uint64_t oracle_tame_all(uint64_t v, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++) {
+		v = (v & ~(0xffull << (8 * i))) | (uint64_t)oracle_tame((uint8_t)(v >> (8 * i)))
+							  << (8 * i);
+	}
+	return v;
+}
+
 /* ---- C3, C7, C9: guest memory, watched at its door (fuzz/gmem_watch.c) ---- */
 
 /*
