@@ -282,7 +282,7 @@ static void packets(struct script *s, unsigned op)
 		memset(buffer, 7, sizeof(buffer));
 		watch_host(256);
 		if (op == 3) {
-			(void)chan_complete(c, oracle_tame_all(script_take(s, 8), 8), buffer,
+			(void)chan_complete(c, oracle_tame_number(script_take(s, 8)), buffer,
 					    n % sizeof(buffer));
 		} else {
 			chan_break(c, "the fuzzer says so");

@@ -307,9 +307,7 @@ static void run(uint32_t unit)
 		}
 		wanted = l->wanted;
 		CHECK_FUZZ(wanted.nonce_size <= sizeof(wanted.nonce));
-		for (uint32_t i = 0; i < wanted.nonce_size; i++) { /* in letters: "aaaa" */
-			wanted.nonce[i] = oracle_tame(wanted.nonce[i]);
-		}
+		oracle_tame_bytes(wanted.nonce, wanted.nonce_size); /* in letters: "aaaa" */
 		if (ipc_send(proc_socket[PROC_CONTROL].ready, PM_REPORT_WANTED, &wanted,
 			     sizeof(wanted), NULL, 0) == 0) {
 			l->state = LINE_ASKED;

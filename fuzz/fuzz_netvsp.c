@@ -301,9 +301,9 @@ static void guest_sends(struct script *s, unsigned arg)
 static void guest_any(struct script *s, unsigned arg)
 {
 	static const uint8_t types[] = { 1, 100, 101, 103, 104, 106, 107, 108, 125, 133 };
-	uint32_t a = (uint32_t)oracle_tame_all(script_take(s, 4), 4);
-	uint32_t b = (uint32_t)oracle_tame_all(script_take(s, 4), 4);
-	uint32_t c = (uint32_t)oracle_tame_all(script_take(s, 4), 4);
+	uint32_t a = (uint32_t)oracle_tame_number(script_take(s, 4));
+	uint32_t b = (uint32_t)oracle_tame_number(script_take(s, 4));
+	uint32_t c = (uint32_t)oracle_tame_number(script_take(s, 4));
 
 	offered += 64; /* what is in the send buffer */
 	(void)guest_message(&g, types[arg % sizeof(types)], a, b, c, (arg & 0x80) != 0);

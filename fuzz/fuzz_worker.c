@@ -104,9 +104,9 @@ static int intercept(struct script *s, unsigned arg, struct epoll_event *to)
 	a.header.length = 1;
 	a.header.access = arg >> 2 & 1;
 	a.access_info = (arg & 0x10) != 0 ? (uint8_t)script_take(s, 1) : 1;
-	a.port = (arg & 0x20) != 0 ? (uint16_t)oracle_tame_all(script_take(s, 2), 2)
+	a.port = (arg & 0x20) != 0 ? (uint16_t)oracle_tame_number(script_take(s, 2))
 				   : port[script_take(s, 1) % (sizeof(port) / sizeof(port[0]))];
-	a.rax = oracle_tame_all(script_take(s, 8), 8);
+	a.rax = oracle_tame_number(script_take(s, 8));
 	if ((arg & 8) != 0) {
 		a.header.length = script_take(s, 1) & 15;
 		a.header.access = (uint8_t)script_take(s, 1) & 3;

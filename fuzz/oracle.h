@@ -136,13 +136,17 @@ static inline uint8_t oracle_tame(uint8_t b)
 	return b == 0xaa || b == 0xbe ? (uint8_t)(b ^ 1) : b;
 }
 
-/* A number of so many bytes that comes back to the guest, as the name of a request. */
-static inline uint64_t oracle_tame_all(uint64_t v, unsigned bytes)
+static inline void oracle_tame_bytes(uint8_t *bytes, size_t n)
 {
-	for (unsigned i = 0; i < bytes; i++) {
-		v = (v & ~(0xffull << (8 * i))) | (uint64_t)oracle_tame((uint8_t)(v >> (8 * i)))
-							  << (8 * i);
+	for (size_t i = 0; i < n; i++) {
+		bytes[i] = oracle_tame(bytes[i]);
 	}
+}
+
+/* A number that comes back to the guest, as the name of a request. */
+static inline uint64_t oracle_tame_number(uint64_t v)
+{
+	oracle_tame_bytes((uint8_t *)&v, sizeof(v));
 	return v;
 }
 

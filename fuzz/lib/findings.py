@@ -80,7 +80,7 @@ def joined(actions):
 def shrink_script(data, same, deadline):
     """As shrink(), for a session's script: whole actions go first, then what an action does not need, with its length."""
     actions = records(data)
-    if not same(joined(actions)):
+    if joined(actions) != data and not same(joined(actions)):
         return data
     actions = shrink(actions, lambda left: same(joined(left)), deadline)
     for i, action in enumerate(actions):

@@ -74,13 +74,16 @@ class Campaign(unittest.TestCase):
         self.assertEqual(len(found), 1, found)
         return found[0], json.loads((found[0] / "finding.json").read_text())
 
+    def state(self):
+        return json.loads((self.out / "campaign.json").read_text())
+
     def until_seen(self, *more):
         """A campaign that is ended by SIGTERM when both engines have run, the bug was found twice and told."""
         child = subprocess.Popen(toy.words(self.manifest, self.out, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
         def seen():
             found = [json.loads(p.read_text()) for p in self.out.glob("findings/*/finding.json")]
-            state = json.loads((self.out / "campaign.json").read_text()) if (self.out / "campaign.json").exists() else {}
+            state = self.state() if (self.out / "campaign.json").exists() else {}
             ran = state.get("targets", {}).get("toy", {}).get("afl_execs", {}).get("main", 0) if toy.AFL else 1
             return ran and found and found[0]["count"] > 1 and found[0].get("notified", {}).get("webhook")
         end = time.monotonic() + 200
@@ -123,7 +126,7 @@ class Campaign(unittest.TestCase):
         self.assertEqual(sum("|toy" in line for line in lines if line.startswith("toy-")), 1)
         self.assertIn("# toy: heap-buffer-overflow", "\n".join(lines))
         self.assertEqual([m["id"] for m in Hook.seen], [folder.name] * 2, "once refused, once taken")
-        state = json.loads((self.out / "campaign.json").read_text())["targets"]["toy"]
+        state = self.state()["targets"]["toy"]
         self.assertGreater(state["execs"], 0)
         self.assertEqual(bool(toy.AFL), state["afl_execs"].get("main", 0) > 0)
         self.page(folder.name)
@@ -170,8 +173,6 @@ class Campaign(unittest.TestCase):
 
     def test_3_kill(self):
         """kill -9 in the middle: nothing is left running, nothing of the corpus and of the findings is lost."""
-        def elapsed():
-            return json.loads((self.out / "campaign.json").read_text())["elapsed"]
         corpus, before = self.out / "toy/corpus", self.finding()[1]["count"]
         code, _, errors = toy.campaign(self.manifest, self.out, "toy")
         self.assertEqual(code, 2, "without --resume")
@@ -187,14 +188,14 @@ class Campaign(unittest.TestCase):
         child.wait()
         child.stdout.close()
         (self.out / "toy/corpus").rename(self.out / "toy/corpus.old")  # as if in the middle of minimising
-        so_far = elapsed()
+        so_far = self.state()["elapsed"]
         code, _, errors = toy.campaign(self.manifest, self.out, "toy", "--time", "3s", "--resume", "--workers", "1")
         self.assertEqual(code, 1, errors)
         self.assertEqual(kept - {p.name for p in corpus.iterdir()}, set())
         self.assertEqual(toy.processes(self.out), [])
         self.assertGreaterEqual(self.finding()[1]["count"], before)
         self.assertGreater(so_far, 2)
-        self.assertGreaterEqual(elapsed(), so_far + 2)
+        self.assertGreaterEqual(self.state()["elapsed"], so_far + 2)
 
     def test_4_quota(self):
         """Whatever fills the folder, it is small again in the end."""

@@ -5,14 +5,7 @@
 #include <string.h>
 
 #include "attest/core/event.h"
-
-static inline size_t tcg_put(uint8_t *to, size_t at, uint64_t v, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		to[at + i] = (uint8_t)(v >> (8 * i));
-	}
-	return at + n;
-}
+#include "tests/guest/le.h"
 
 /*
  * TCG_PCClientPCREvent with Spec ID Event03, which names the banks (PC Client Platform Firmware Profile 1.05, section 10.4.5.1). Its
@@ -21,22 +14,20 @@ static inline size_t tcg_put(uint8_t *to, size_t at, uint64_t v, unsigned n)
 static inline size_t tcg_log_header(const struct tpm_digest *banks, uint32_t count, uint8_t *out,
 				    size_t size)
 {
-	size_t n;
-
 	if (size < 61 + 4ul * count) {
 		return 0;
 	}
 	memset(out, 0, 61 + 4ul * count);
-	tcg_put(out, 4, EV_NO_ACTION, 4);
-	tcg_put(out, 28, 16 + 12 + 4ul * count + 1, 4);
+	le_put(out + 4, EV_NO_ACTION, 4);
+	le_put(out + 28, 16 + 12 + 4ul * count + 1, 4);
 	memcpy(out + 32, "Spec ID Event03", 16);
-	n = tcg_put(out, 52, 0x02000200, 4); /* version 2.00, errata 0, uintn 2: 64 bits */
-	n = tcg_put(out, n, count, 4);
+	le_put(out + 52, 0x02000200, 4); /* version 2.00, errata 0, uintn 2: 64 bits */
+	le_put(out + 56, count, 4);
 	for (uint32_t i = 0; i < count; i++) {
-		n = tcg_put(out, n, banks[i].alg, 2);
-		n = tcg_put(out, n, tpm_digest_size(banks[i].alg), 2);
+		le_put(out + 60 + 4ul * i, banks[i].alg, 2);
+		le_put(out + 62 + 4ul * i, tpm_digest_size(banks[i].alg), 2);
 	}
-	return n + 1; /* no words of the vendor's */
+	return 61 + 4ul * count; /* no words of the vendor's */
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hv/wire/vmbus_server.h"
+#include "tests/guest/le.h"
 
 #define HOLDS(x)                                                                        \
 	do {                                                                            \
@@ -632,13 +633,6 @@ static inline bool world_answer(struct world *w, unsigned n, uint32_t status)
 }
 
 /* --- the guest --- */
-
-static inline void le_put(uint8_t *p, uint64_t v, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++) {
-		p[i] = (uint8_t)(v >> (8 * i));
-	}
-}
 
 /* Messages as Linux builds them: each writes to `m` (VMBUS_MESSAGE_MAX bytes) and returns the size. */
 static inline uint32_t guest_words(uint8_t *m, uint32_t type, uint32_t a, uint32_t b, uint32_t size)

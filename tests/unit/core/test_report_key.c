@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The report key: known answers, what is refused as randomness, and who gets the one signature at a time.
 #include "hv/arch/fake/fake.h"
+#include "attest/core/cose.h"
 #include "hv/core/report_key.h"
 #include "hv/core/sha384.h"
 #include "hv/core/time.h"
@@ -152,10 +153,14 @@ static void turns(void **state)
 static void keys_differ(void **state)
 {
 	uint8_t first[REPORT_COSE_SIZE], second[REPORT_COSE_SIZE], seed[ATTEST_SEED], want[32];
+	const uint8_t *x = first + 8, *y = x + COSE_COORDINATE + 3;
 
 	(void)state;
 	assert_int_equal(report_key_cose(first, sizeof(first)), sizeof(first));
 	assert_int_equal(report_key_cose(second, sizeof(second) - 1), 0);
+	/* REPORT_COSE_SIZE is all that an encoded key has. */
+	assert_int_equal(cose_key_write(x, y, second, sizeof(second)), sizeof(first));
+	assert_memory_equal(first, second, sizeof(first));
 	memcpy(seed, report_key_bootseed(), sizeof(seed));
 	crypto_sha256(first, sizeof(first), want);
 	assert_memory_equal(report_key_kid(), want, sizeof(want));
